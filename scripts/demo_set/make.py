@@ -1,0 +1,78 @@
+"""Make the demo's preference set: sample answers from SmolLM2-135M-Instruct, judge them by the rule, write pairs.
+
+Run from the repository root after `make demo` or `make install` (about half an hour on 2 CPU cores):
+
+    .venv/bin/python scripts/demo_set/make.py
+
+questions.txt holds the questions, one per line. The first HELD_OUT of them are kept for the evaluation and never
+answered here. For each other question ANSWERS answers are sampled; the shortest complete one is chosen, the longest
+one that ended by itself is rejected, and the pair is kept if the rule of penchant.evaluation.judge prefers the first.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from penchant.demo import smollm2_path
+from penchant.evaluation.judge import is_complete, preference, words
+from penchant.evaluation.sample import Answer, sample_answers
+from penchant.models import load_model
+
+HELD_OUT = 60
+ANSWERS = 4
+MAX_NEW_TOKENS = 192
+TEMPERATURE = 0.7
+SEED = 20251
+
+HERE = Path(__file__).parent
+TARGET = HERE.parents[1] / "src" / "penchant" / "demo"
+
+
+def choose_pair(answers: list[Answer]) -> tuple[Answer, Answer] | None:
+    """The shortest complete answer and the longest that ended by itself, if the rule prefers the first."""
+    complete = [answer for answer in answers if is_complete(answer)]
+    ended = [answer for answer in answers if answer.ended]
+    if not complete:
+        return None
+    chosen = min(complete, key=lambda answer: words(answer.text))
+    rejected = max(ended, key=lambda answer: words(answer.text))
+    return (chosen, rejected) if preference(chosen, rejected) == 1.0 else None
+
+
+def main() -> None:
+    questions = (HERE / "questions.txt").read_text(encoding="utf-8").splitlines()
+    held_out, asked = questions[:HELD_OUT], questions[HELD_OUT:]
+    torch.set_float32_matmul_precision("medium")
+    loaded = load_model(smollm2_path())
+    start = time.time()
+    answers = sample_answers(
+        loaded.model,
+        loaded.tokenizer,
+        [question for question in asked for _ in range(ANSWERS)],
+        max_new_tokens=MAX_NEW_TOKENS,
+        temperature=TEMPERATURE,
+        seed=SEED,
+        batch_size=64,
+        on_batch=lambda done: print(f"{done} answers, {time.time() - start:.0f} s", flush=True),
+    )
+    pairs = []
+    for index, question in enumerate(asked):
+        pair = choose_pair(answers[index * ANSWERS : (index + 1) * ANSWERS])
+        if pair is not None:
+            pairs.append({"prompt": question, "chosen": pair[0].text, "rejected": pair[1].text})
+    _write(TARGET / "pairs.jsonl", pairs)
+    _write(TARGET / "held_out.jsonl", [{"prompt": question} for question in held_out])
+    ended = sum(answer.ended for answer in answers) / len(answers)
+    print(f"{len(answers)} answers, {ended:.1%} ended by themselves; {len(pairs)} pairs of {len(asked)} questions")
+
+
+def _write(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""The commands and their order in the help."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+import penchant
+from penchant.cli.demo import demo
+from penchant.cli.methods import methods
+from penchant.cli.train import train
+
+app = App(
+    name="penchant",
+    help="Direct preference optimisation of language models.",
+    version=penchant.__version__,
+    version_flags=["--version"],
+)
+for command in (train, methods, demo):
+    app.command(command)

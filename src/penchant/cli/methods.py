@@ -1,0 +1,94 @@
+"""``penchant methods``: the comparison table, derived from the catalogue."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from penchant.objectives import METHODS
+from penchant.objectives.catalogue import Method, shown
+
+
+def methods(*, json: bool = False) -> None:
+    """Compare the methods: what each needs, its formula, constants and paper.
+
+    Parameters
+    ----------
+    json
+        Print the table as JSON.
+    """
+    if json:
+        print(as_json())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_lines=True)
+    for heading in HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for method in METHODS.values():
+        table.add_row(*cells(method))
+    console = Console()
+    console.print(table, markup=False)
+    console.print(LEGEND, highlight=False, markup=False)
+
+
+HEADINGS = ("method", "reference?", "pairs?", "key difference", "formula", "default constants", "paper")
+LEGEND = (
+    "a, b: log-ratio policy/reference of the chosen, rejected answer; r: of a single answer; "
+    "p̄: log-prob per token; odds = P/(1-P) with P = exp(p̄)"
+)
+
+
+def cells(method: Method) -> tuple[str, ...]:
+    """One row of the table, as text."""
+    constants = ", ".join(f"{shown(name)}={value}" for name, value in method.constants.items() if _telling(name, value))
+    return (
+        method.name,
+        "yes" if method.needs_reference else "no",
+        "yes" if method.needs_pairs else "no",
+        method.key_difference,
+        method.formula,
+        constants,
+        str(method.paper),
+    )
+
+
+def as_json() -> str:
+    """The table for programs."""
+    return json.dumps([_facts(method) for method in METHODS.values()], indent=2, ensure_ascii=False)
+
+
+def as_markdown() -> str:
+    """The table for the README, which is generated from it."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
+    for method in METHODS.values():
+        name, *rest, constants, _ = cells(method)
+        rest[-1] = f"`{rest[-1]}`"
+        paper = f"[{method.paper.authors} {method.paper.year}](https://arxiv.org/abs/{method.paper.arxiv})"
+        lines.append("| " + " | ".join([f"**{name}**", *rest, constants, paper]) + " |")
+    return "\n".join([*lines, "", LEGEND])
+
+
+def _facts(method: Method) -> dict[str, Any]:
+    return {
+        "method": method.name,
+        "needs_reference": method.needs_reference,
+        "needs_pairs": method.needs_pairs,
+        "key_difference": method.key_difference,
+        "formula": method.formula,
+        "default_constants": {shown(name): value for name, value in method.constants.items()},
+        "inputs": list(method.inputs),
+        "function": f"penchant.{method.loss.__name__}",
+        "paper": {
+            "authors": method.paper.authors,
+            "title": method.paper.title,
+            "year": method.paper.year,
+            "arxiv": method.paper.arxiv,
+        },
+    }
+
+
+def _telling(name: str, value: Any) -> bool:
+    """Constants that say something in a narrow table: not those that are switched off."""
+    return not (name == "label_smoothing" and value == 0.0)

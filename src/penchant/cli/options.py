@@ -1,0 +1,50 @@
+"""Options of ``penchant train``: a YAML file, overridden by the command line, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from penchant.errors import InputError, shorten
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Options from a YAML file, by option name with dashes or underscores.
+
+    Raises:
+        InputError: if the file is missing, is not safe YAML, or is not a mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the config file: {error.strerror}", where=str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise InputError(f"the config file is not plain YAML: {problem}", where=where) from error
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
+        raise InputError("the config file must map option names to values", where=str(path), got=shorten(content))
+    return {name.replace("-", "_"): value for name, value in content.items()}
+
+
+def parse_value(text: str) -> Any:
+    """A command-line value as the YAML scalar it spells: number, true/false, word, or [list]."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return _number(value) if isinstance(value, str) else value
+
+
+def _number(text: str) -> Any:
+    """YAML 1.1 reads 2e-5 as a string; people mean the number."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

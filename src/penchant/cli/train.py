@@ -1,0 +1,115 @@
+"""``penchant train``: parse the options and call :func:`penchant.train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from penchant.cli.options import parse_value, read_config
+from penchant.errors import InputError
+
+
+def train(
+    *,
+    model: str | None = None,
+    data: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    method: str | None = None,
+    output_dir: str | None = None,
+    eval_data: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    eval_split: float | None = None,
+    format: str | None = None,
+    config: Path | None = None,
+    resume: bool | None = None,
+    trust_remote_code: bool | None = None,
+    beta: float | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    num_train_epochs: float | None = None,
+    max_steps: int | None = None,
+    max_length: int | None = None,
+    truncation: str | None = None,
+    chat_template: str | None = None,
+    lora: bool | None = None,
+    lora_r: int | None = None,
+    dtype: str | None = None,
+    seed: int | None = None,
+    **options: str,
+) -> None:
+    """Train a model on preference data.
+
+    Any field of transformers' TrainingArguments and any constant of the method is an option too, with dashes or
+    underscores: --gamma 1.0 --lr-scheduler-type linear --save-steps 50 --report-to tensorboard.
+
+    Parameters
+    ----------
+    model
+        A folder, a .gguf file, or a hub name.
+    data
+        One or more files (JSONL, JSON, Parquet) of preference pairs, or of labelled answers for kto.
+    method
+        dpo, ipo, kto, simpo or orpo; see "penchant methods". [default: dpo]
+    output_dir
+        The run folder. [default: runs/METHOD]
+    eval_data
+        Files to evaluate on after each epoch.
+    eval_split
+        Share of the prompts in the data to set aside for evaluation instead.
+    format
+        The data's layout, if it should not be recognised from its fields.
+    config
+        A YAML file of options; what stands on the command line wins.
+    resume
+        Go on from the last checkpoint in the output folder.
+    trust_remote_code
+        Let code that comes with the model run.
+    beta
+        The method's beta. [default: the method's]
+    learning_rate
+        Peak learning rate. [default: the method's preset]
+    batch_size
+        Pairs per optimiser step, over all processes; cutting them to fit memory is the program's business. [default: 16]
+    num_train_epochs
+        Passes over the data. [default: 1]
+    max_steps
+        Optimiser steps, instead of epochs.
+    max_length
+        Most tokens of prompt and answer. [default: 1024]
+    truncation
+        What happens to longer rows: drop, keep_start (cut the answer) or keep_end (cut the prompt). [default: drop]
+    chat_template
+        auto (the tokenizer's, if it has one) or none (plain text). [default: auto]
+    lora
+        Train an adapter (--lora) or all weights (--no-lora). [default: --lora]
+    lora_r
+        Rank of the adapter. [default: 16]
+    dtype
+        Type of the weights: auto, float32, bfloat16. [default: auto, float32 on CPU]
+    seed
+        Fixes the order of the data and the adapter's start. [default: 42]
+    """
+    given = {name: value for name, value in locals().items() if value is not None and name not in ("config", "options")}
+    extra = {name.replace("-", "_"): parse_value(value) for name, value in options.items()}
+    merged: dict[str, Any] = (read_config(config) if config else {}) | given | extra
+    for required in ("model", "data"):
+        if not merged.get(required):
+            raise InputError(f"--{required} is missing", where="penchant train", fix=f"Give --{required}, or --config")
+    require_training()
+    import penchant
+
+    penchant.train(**merged)
+
+
+def require_training() -> None:
+    """See that the training extra is installed.
+
+    Raises:
+        InputError: with the command that installs it.
+    """
+    import importlib.util
+
+    missing = [name for name in ("torch", "transformers", "peft", "accelerate", "yaml") if not importlib.util.find_spec(name)]
+    if missing:
+        fix = 'Run pip install "penchant[train]"'
+        raise InputError(f"training needs {', '.join(missing)}", where="penchant train", fix=fix)

@@ -1,0 +1,22 @@
+"""One answer and a verdict: ``prompt``, ``completion``, ``label``, the first two strings or lists of messages."""
+
+from __future__ import annotations
+
+from penchant.data.formats.fields import labelled
+from penchant.data.formats.layout import Layout, Row
+from penchant.data.formats.turns import read_answer, read_prompt
+from penchant.records import LabelledAnswer
+
+
+def convert(row: Row, source: str) -> LabelledAnswer:
+    prompt = read_prompt(row["prompt"], '"prompt"', source)
+    completion = read_answer(row["completion"], '"completion"', prompt, source)
+    return labelled(prompt, completion, row["label"], source)
+
+
+LAYOUT = Layout(
+    name="labelled-completions",
+    title="prompt/completion/label answers",
+    columns=("prompt", "completion", "label"),
+    convert=convert,
+)

@@ -1,0 +1,47 @@
+"""The one error that a user sees: what is wrong, where, what was found, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong; the message is one line and needs no traceback.
+
+    Args:
+        what: What is wrong, as a short clause without a final full stop.
+        where: Where it is, e.g. ``"pairs.jsonl:17"`` or ``"dpo_loss"``.
+        got: The value that was found, shown as written here.
+        fix: What to do about it, as a sentence; its full stop may be left out.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, got: str | None = None, fix: str | None = None):
+        self.what, self.where, self.got, self.fix = what, where, got, fix
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        found = f" (got {self.got})" if self.got is not None else ""
+        remedy = f" {self.fix}{'' if self.fix.endswith(('.', '?')) else '.'}" if self.fix else ""
+        return " ".join(f"{place}{self.what}{found}.{remedy}".split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.got, self.fix)
+
+
+def _rebuild(kind: type[InputError], what: str, where: str | None, got: str | None, fix: str | None) -> InputError:
+    return kind(what, where=where, got=got, fix=fix)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """``Did you mean 'dpo'?`` for the nearest known word, else the list of known words."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}"
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """A value's ``repr`` in at most ``limit`` characters, for the ``got`` part of a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

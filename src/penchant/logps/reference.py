@@ -1,0 +1,54 @@
+"""The reference: what the policy was before training, computed by the same code as the policy."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from penchant.logps.plain import AnswerBatch, answer_logps
+
+
+class Reference(Protocol):
+    """Gives the reference log-probs of answers, without a gradient."""
+
+    @property
+    def description(self) -> str:
+        """One clause for the run's summary."""
+        ...
+
+    def logps(self, batch: AnswerBatch) -> Tensor:
+        """As :func:`penchant.logps.answer_logps`, under the reference."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterOff:
+    """The policy's own weights with its adapter switched off: no second model in memory."""
+
+    model: Any
+    description: str = "the base model, with the adapter switched off"
+
+    @torch.no_grad()
+    def logps(self, batch: AnswerBatch) -> Tensor:
+        with self.model.disable_adapter():
+            return answer_logps(self.model, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenCopy:
+    """A copy of the model as it stands in memory before training, not one read again from its folder."""
+
+    model: Any
+    description: str = "a frozen copy of the model in memory, taken before training"
+
+    @classmethod
+    def of(cls, model: Any) -> FrozenCopy:
+        return cls(copy.deepcopy(model).requires_grad_(False).eval())
+
+    @torch.no_grad()
+    def logps(self, batch: AnswerBatch) -> Tensor:
+        return answer_logps(self.model, batch)

@@ -1,0 +1,99 @@
+"""Load a causal language model and its tokenizer: a folder, a GGUF file, or a hub name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from penchant.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+_WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.gguf")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model with its tokenizer, and one line that says where it came from."""
+
+    model: Any
+    tokenizer: Any
+    description: str
+
+
+def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = False) -> LoadedModel:
+    """Load a model and its tokenizer.
+
+    Args:
+        name: A folder with ``config.json`` and safetensors, a folder that holds a PEFT adapter (merged into its base),
+            a ``.gguf`` file or a folder with one (dequantised), or a name on the hub.
+        dtype: Type of the weights: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"float64"``.
+        trust_remote_code: Whether code that comes with the model may run.
+
+    Raises:
+        InputError: if there is no such model, a folder has no weights, or the type is unknown.
+    """
+    if dtype not in DTYPES:
+        raise InputError(f"no dtype {dtype!r}", fix=f"Choose one of {', '.join(DTYPES)}")
+    path = Path(name)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if path.is_dir() and (path / "adapter_config.json").is_file():
+        return _merge_adapter(path, dtype, trust_remote_code)
+    source, gguf = _locate(path, name)
+    if gguf:
+        options["gguf_file"] = gguf
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], use_safetensors=True, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot load model {name!r}: {error}", fix="Give a folder, a .gguf file or a hub name") from error
+    _prepare_tokenizer(tokenizer, name)
+    if gguf:
+        _forget_quantisation(model)
+    kind = f"GGUF file {gguf}, dequantised" if gguf else ("folder" if path.is_dir() else "hub")
+    return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})")
+
+
+def _locate(path: Path, name: str) -> tuple[str, str | None]:
+    """The folder or hub name to load from, and the GGUF file in it if the weights are one."""
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise InputError(f"no such file: {name}", fix="Give the path of a .gguf file")
+        return str(path.parent), path.name
+    if path.is_dir():
+        if not any(match for pattern in _WEIGHT_FILES for match in path.glob(pattern)):
+            fix = "Give a folder with .safetensors weights and config.json, or a .gguf file"
+            raise InputError("the model folder has no weights", where=name, fix=fix)
+        gguf = sorted(path.glob("*.gguf"))
+        return str(path), gguf[0].name if gguf and not (path / "config.json").is_file() else None
+    if path.exists() or name.startswith((".", os.sep, "~")) or name.count("/") > 1:
+        raise InputError(f"no such model: {name}", fix="Give a folder, a .gguf file or a hub name such as org/model")
+    return name, None
+
+
+def _merge_adapter(path: Path, dtype: str, trust_remote_code: bool) -> LoadedModel:
+    """Load the adapter's base and merge the adapter, so that a new adapter starts from, and refers to, the sum."""
+    from peft import PeftConfig, PeftModel
+
+    base_name = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
+    base = load_model(base_name, dtype=dtype, trust_remote_code=trust_remote_code)
+    merged = PeftModel.from_pretrained(base.model, str(path)).merge_and_unload()
+    return LoadedModel(merged, base.tokenizer, f"adapter {path} merged into {base.description}")
+
+
+def _forget_quantisation(model: Any) -> None:
+    """The weights were dequantised on loading: without this mark transformers would refuse to train or save them."""
+    model.hf_quantizer, model.is_quantized = None, False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def _prepare_tokenizer(tokenizer: Any, name: str) -> None:
+    if tokenizer.eos_token_id is None:
+        raise InputError("the tokenizer has no end-of-sequence token", where=name, fix="Set eos_token in its config")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token

@@ -1,0 +1,98 @@
+"""The door of every objective: inputs are checked and made comparable before the formula sees them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
+
+import array_api_compat as compat
+
+from penchant.arrays import is_concrete, stop_gradient, unify
+from penchant.errors import InputError, shorten, suggest
+from penchant.objectives.vocabulary import CHOICES, CONSTANTS, ROW_TERMS, admits
+from penchant.records import Array
+
+P = ParamSpec("P")
+
+
+def objective(loss: Callable[P, Array]) -> Callable[P, Array]:
+    """Let a loss written for arrays take numbers, lists and arrays of any library, checked by parameter name.
+
+    Row terms become arrays of one library and float type, constants are held to their domain, and terms that carry
+    no gradient (reference log-probs, ``z_ref``) are detached. The result has the kind that came in.
+
+    Raises:
+        InputError: if a shape, a label, a length or a constant is out of its domain.
+        TypeError: if a parameter of the loss is not in the vocabulary (a mistake of the loss's author).
+    """
+    signature = inspect.signature(loss)
+    unknown = set(signature.parameters) - set(ROW_TERMS) - set(CONSTANTS) - set(CHOICES)
+    if unknown:
+        raise TypeError(f"{loss.__name__}: not in the vocabulary: {', '.join(sorted(unknown))}")
+
+    @functools.wraps(loss)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Array:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        check_constants(bound.arguments, loss.__name__)
+        rows = {name: value for name, value in bound.arguments.items() if name in ROW_TERMS}
+        arrays, restore = unify(rows, loss.__name__)
+        _check_shapes(arrays, loss.__name__)
+        for name, array in arrays.items():
+            bound.arguments[name] = _admit(name, array, loss.__name__)
+        return restore(loss(*bound.args, **bound.kwargs))
+
+    return checked
+
+
+def check_constants(values: Mapping[str, Any], where: str) -> None:
+    """Hold constants and choices to their domain.
+
+    Raises:
+        InputError: naming the constant, its domain and the value found.
+    """
+    for name, value in values.items():
+        if name in CHOICES and value not in CHOICES[name].words:
+            words = CHOICES[name].words
+            raise InputError(f"no {name} {value!r}", where=where, fix=suggest(str(value), words))
+        if name in CONSTANTS and not _in_domain(name, value):
+            raise InputError(f"{name!r} must be {CONSTANTS[name].domain}", where=where, got=shorten(value))
+
+
+def _in_domain(name: str, value: Any) -> bool:
+    if compat.is_array_api_obj(value) and not is_concrete(value):
+        return True
+    if isinstance(value, bool | str):
+        return False
+    try:
+        return admits(CONSTANTS[name], float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _admit(name: str, array: Array, where: str) -> Array:
+    term, xp = ROW_TERMS[name], compat.array_namespace(array)
+    if term.positive and is_concrete(array) and not bool(xp.all(array > 0)):
+        raise InputError(
+            f"{name!r} holds a length below 1", where=where, got=shorten(array.tolist()), fix="Drop rows without tokens"
+        )
+    if term.binary:
+        if is_concrete(array) and not bool(xp.all((array == 0) | (array == 1))):
+            raise InputError(f"{name!r} must hold true/false or 1/0", where=where, got=shorten(array.tolist()))
+        array = array == 1
+    return array if term.gradient else stop_gradient(array)
+
+
+def _check_shapes(arrays: Mapping[str, Array], where: str) -> None:
+    """Every input is a scalar or has one entry per row: (4,) with (4, 1) would silently make (4, 4)."""
+    shapes = {name: tuple(array.shape) for name, array in arrays.items() if tuple(array.shape)}
+    for name, shape in shapes.items():
+        if len(shape) > 1:
+            raise InputError(f"{name!r} has shape {shape}", where=where, fix="Give one number per row: shape (rows,)")
+        if shape == (0,):
+            raise InputError(f"{name!r} is empty", where=where, fix="Give at least one row")
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError("shapes disagree", where=where, got=found, fix="Give one number per row to each")

@@ -1,0 +1,112 @@
+"""What passes between the rooms: text pairs, token pairs, log-probs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypedDict
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+Array: TypeAlias = Any
+"""A NumPy, PyTorch or JAX array, or a Python number or list where a function says so."""
+
+
+class Message(TypedDict):
+    """One turn of a conversation, in the shape that chat templates take."""
+
+    role: Role
+    content: str
+
+
+Prompt: TypeAlias = str | tuple[Message, ...]
+"""A prompt as plain text, or as the turns of a conversation that come before the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """Two answers to one prompt, the first preferred; ``source`` is ``file:line``."""
+
+    prompt: Prompt
+    chosen: str
+    rejected: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledAnswer:
+    """One answer to one prompt with a thumbs-up or thumbs-down; ``source`` is ``file:line``."""
+
+    prompt: Prompt
+    completion: str
+    label: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """A preference pair as token ids; the boundary between prompt and answer is the one between the lists."""
+
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """A labelled answer as token ids, with another prompt's answer (``mismatched_ids``) for KTO's KL estimate."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    label: bool
+    source: str
+    mismatched_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class PairLogps:
+    """What is known of a batch of pairs: each attribute is a parameter name that a loss may ask for.
+
+    Log-probs are in nats, summed over the answer's tokens, shape ``(pairs,)``; lengths count exactly those tokens.
+    The reference's are ``None`` when no reference was computed.
+    """
+
+    policy_chosen_logps: Array
+    policy_rejected_logps: Array
+    ref_chosen_logps: Array
+    ref_rejected_logps: Array
+    chosen_lengths: Array
+    rejected_lengths: Array
+
+    @property
+    def chosen_logps(self) -> Array:
+        return self.policy_chosen_logps
+
+    @property
+    def rejected_logps(self) -> Array:
+        return self.policy_rejected_logps
+
+    @property
+    def log_ratio_w(self) -> Array:
+        return self.policy_chosen_logps - self.ref_chosen_logps
+
+    @property
+    def log_ratio_l(self) -> Array:
+        return self.policy_rejected_logps - self.ref_rejected_logps
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLogps:
+    """What is known of a batch of labelled answers: each attribute is a parameter name that a loss may ask for.
+
+    Log-probs are in nats, summed over the answer's tokens, shape ``(answers,)``; ``z_ref`` is the scalar baseline.
+    """
+
+    policy_logps: Array
+    ref_logps: Array
+    lengths: Array
+    is_desirable: Array
+    z_ref: Array
+
+    @property
+    def log_ratio(self) -> Array:
+        return self.policy_logps - self.ref_logps

@@ -1,0 +1,169 @@
+"""The settings of a training run: transformers' own, and the few that preference training adds."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+from penchant.errors import InputError, shorten, suggest
+from penchant.objectives import get_method
+from penchant.objectives.catalogue import shown
+from penchant.objectives.vocabulary import CHOICES, CONSTANTS
+from penchant.training.presets import preset_learning_rate
+
+_REFUSED = {
+    "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
+    "neftune_noise_alpha": "noise in the embeddings would make policy and reference differ before the first step",
+    "auto_find_batch_size": "--batch-size is exact here; lower --micro-batch-tokens to save memory",
+    "deepspeed": "it steps the optimiser inside backward; use accelerate launch with DDP",
+    "fsdp": "the reference of a sharded model is not supported yet; use accelerate launch with DDP",
+    "include_num_input_tokens_seen": "tokens are not counted by transformers' rule here",
+    "batch_eval_metrics": "evaluation computes its own metrics",
+    "include_for_metrics": "evaluation computes its own metrics",
+    "prediction_loss_only": "evaluation computes its own metrics",
+}
+
+
+@dataclass
+class PreferenceConfig(TrainingArguments):
+    """transformers' TrainingArguments plus the settings of preference training.
+
+    Attributes:
+        method: A method of the catalogue.
+        constants: The method's constants that differ from its defaults.
+        batch_size: Pairs (or labelled answers) per optimiser step, over all processes. If left out it is
+            ``per_device_train_batch_size * gradient_accumulation_steps * processes`` where those are given, else 16.
+        micro_batch_size: Most rows in one forward pass; left out, only ``micro_batch_tokens`` limits it.
+        micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
+        max_length: Most tokens of prompt and answer.
+        truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
+        chat_template: ``auto`` (the tokenizer's, if it has one) or ``none``.
+        lora: Train an adapter; false trains all weights.
+        lora_r: Rank of the adapter.
+        lora_alpha: Scale of the adapter; left out, twice the rank.
+        lora_dropout: Dropout on the adapter's input.
+        lora_target_modules: Layers that get an adapter: ``all-linear`` or a comma-separated list of names.
+        dtype: Type of the weights: ``auto`` is float32 on CPU and bfloat16 on an accelerator.
+        disable_dropout: Switch the model's own dropout off, so that policy and reference agree before training.
+        learning_rate: Left out, the method's preset for adapter or full training.
+        save_steps: Write a checkpoint to resume from every so many steps; left out, only the final model is saved.
+    """
+
+    method: str = "dpo"
+    constants: dict[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    micro_batch_size: int | None = None
+    micro_batch_tokens: int = 2048
+    max_length: int = 1024
+    truncation: str = "drop"
+    chat_template: str = "auto"
+    lora: bool = True
+    lora_r: int = 16
+    lora_alpha: int | None = None
+    lora_dropout: float = 0.0
+    lora_target_modules: str = "all-linear"
+    dtype: str = "auto"
+    disable_dropout: bool = True
+    learning_rate: float | None = None  # type: ignore[assignment]
+    per_device_train_batch_size: int | None = None  # type: ignore[assignment]
+    num_train_epochs: float = 1.0
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: float = 0.1
+    logging_steps: float = 1
+    logging_nan_inf_filter: bool = False
+    save_strategy: str = "no"
+    save_steps: float | None = None  # type: ignore[assignment]
+    remove_unused_columns: bool | None = False
+    disable_tqdm: bool | None = True
+    dataloader_pin_memory: bool = False
+
+    def __post_init__(self) -> None:
+        method = get_method(self.method)
+        self.constants = {name: self.constants[name] for name in self.constants}
+        method.with_constants(self.constants)
+        self._check_ranges()
+        self._settle_batch_size()
+        if self.learning_rate is None:
+            self.learning_rate = preset_learning_rate(self.method, lora=self.lora)
+        if self.lora_alpha is None:
+            self.lora_alpha = 2 * self.lora_r
+        if self.save_steps is not None and self.save_strategy == "no":
+            self.save_strategy = "steps"
+        self.save_steps = self.save_steps or 500
+        super().__post_init__()
+        if self.n_gpu > 1:
+            raise InputError(
+                f"{self.n_gpu} GPUs are visible to one process", fix="Start with accelerate launch -m penchant train ..."
+            )
+        self._refuse_unsupported()
+
+    def _check_ranges(self) -> None:
+        for name in ("batch_size", "micro_batch_size", "micro_batch_tokens", "lora_r", "max_length"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InputError(f"{name} must be a whole number of at least 1", got=shorten(value))
+        if not 0 <= self.lora_dropout < 1:
+            raise InputError("lora_dropout must be in [0, 1)", got=str(self.lora_dropout))
+        if self.learning_rate is not None and not self.learning_rate >= 0:
+            raise InputError("learning_rate must be >= 0", got=str(self.learning_rate))
+
+    def _settle_batch_size(self) -> None:
+        """One batch of the data loader is one optimiser step's share; micro-batches are cut from it later."""
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        if self.per_device_train_batch_size is not None or self.gradient_accumulation_steps != 1:
+            if self.batch_size is not None:
+                raise InputError(
+                    "batch_size counts all pairs of an optimiser step, and was given together with "
+                    "per_device_train_batch_size or gradient_accumulation_steps",
+                    fix="Give batch_size alone; micro_batch_size sets what goes through the model at once",
+                )
+            self.micro_batch_size = self.micro_batch_size or self.per_device_train_batch_size
+            per_step = (self.per_device_train_batch_size or 16) * self.gradient_accumulation_steps
+            self.batch_size, self.gradient_accumulation_steps = per_step * processes, 1
+        self.batch_size = self.batch_size or 16
+        if self.batch_size % processes:
+            raise InputError(
+                f"batch_size {self.batch_size} cannot be shared by {processes} processes",
+                fix=f"Give a multiple of {processes}",
+            )
+        self.per_device_train_batch_size = self.batch_size // processes
+
+    def _refuse_unsupported(self) -> None:
+        defaults = {f.name: f.default for f in dataclasses.fields(TrainingArguments)}
+        defaults["include_num_input_tokens_seen"] = "no"
+        for name, reason in _REFUSED.items():
+            if getattr(self, name) not in (defaults[name], None, [], "", False):
+                raise InputError(f"{name} is not supported", got=shorten(getattr(self, name)), fix=reason.capitalize())
+        if str(self.train_sampling_strategy) not in ("random", "sequential"):
+            got = str(self.train_sampling_strategy)
+            raise InputError("train_sampling_strategy must be random or sequential", got=got)
+
+    @property
+    def full_constants(self) -> dict[str, Any]:
+        """All constants of the method, defaults included."""
+        return get_method(self.method).with_constants(self.constants)
+
+
+def split_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Sort options into PreferenceConfig's fields, with the method's constants gathered under ``constants``.
+
+    Raises:
+        InputError: if an option is neither a setting nor a constant, with the nearest name.
+    """
+    fields = {f.name for f in dataclasses.fields(PreferenceConfig) if f.init}
+    constant_names = {shown(name): name for name in (*CONSTANTS, *(set(CHOICES) - {"reduction"}))}
+    settings: dict[str, Any] = {}
+    constants: dict[str, Any] = dict(options.get("constants") or {})
+    for name, value in options.items():
+        if shown(name) in constant_names:
+            constants[constant_names[shown(name)]] = value
+        elif name not in fields:
+            raise InputError(f"no option {name!r}", fix=suggest(name, fields | set(constant_names)))
+        elif name != "constants":
+            settings[name] = value
+    return settings | {"constants": constants}

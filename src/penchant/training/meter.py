@@ -1,0 +1,38 @@
+"""Adds up metrics over micro-batches and steps, and divides once, over all processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penchant.diagnostics import Measures
+
+
+class Meter:
+    """Weighted sums by name."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, measures: Measures) -> None:
+        """Add each measure's sum of values times weights, and its sum of weights."""
+        for name, (values, weights) in measures.items():
+            sums = torch.stack([(values * weights).sum(), weights.sum()]).detach().cpu().double()
+            self._sums[name] = self._sums[name] + sums if name in self._sums else sums
+
+    def take(self, accelerator: Any) -> dict[str, float]:
+        """The means over all processes since the last call; a metric without any row is left out."""
+        names = sorted(self._sums)
+        if not names:
+            return {}
+        table = torch.stack([self._sums[name] for name in names])
+        if accelerator.num_processes > 1:
+            table = accelerator.reduce(table.to(accelerator.device), reduction="sum").cpu()
+        self._sums = {}
+        means = {name: float(total / weight) for name, (total, weight) in zip(names, table, strict=True) if weight > 0}
+        if {"rewards/chosen", "rewards/rejected"} <= set(means):
+            means["rewards/margins"] = means["rewards/chosen"] - means["rewards/rejected"]
+        return means
+

@@ -1,0 +1,16 @@
+"""Learning rates to start from, per method: published recipes for full training, measured ones for adapters.
+
+Full training: 5e-7 for DPO, IPO and SimPO (the DPO authors' code and the SimPO recipes use 3e-7 to 1e-6), 5e-6 for KTO
+and ORPO (their authors' scripts). Adapters take larger steps; published ones range from 5e-6 to 5e-4 and these sit low
+in that range.
+"""
+
+from __future__ import annotations
+
+_FULL = {"dpo": 5e-7, "ipo": 5e-7, "kto": 5e-6, "simpo": 5e-7, "orpo": 5e-6}
+_LORA = {"dpo": 2e-5, "ipo": 2e-5, "kto": 2e-5, "simpo": 2e-5, "orpo": 5e-5}
+
+
+def preset_learning_rate(method: str, *, lora: bool) -> float:
+    """The learning rate used where none is given."""
+    return (_LORA if lora else _FULL)[method]

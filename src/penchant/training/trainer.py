@@ -1,0 +1,237 @@
+"""PreferenceTrainer: transformers' Trainer whose step is cut freely and whose update does not depend on the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput
+
+from penchant.diagnostics import Measures, answer_measures, pair_measures
+from penchant.errors import InputError
+from penchant.logps import AdapterOff, AnswerBatch, FrozenCopy, Reference, answer_logps
+from penchant.objectives import get_method
+from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
+from penchant.training.config import PreferenceConfig
+from penchant.training.meter import Meter
+from penchant.training.microbatch import cut
+
+Rows = list[Any]
+_AGREEMENT = 1e-3
+
+
+class PreferenceTrainer(Trainer):
+    """Trains a model on token pairs (or labelled answers) with a method of the catalogue.
+
+    One batch of the data loader is this process's share of one optimiser step. It is cut into micro-batches here, and
+    every row's loss is divided by the number of rows in the whole step over all processes, so that the update is the
+    same for any cut. Callbacks, schedulers, trackers, ``accelerate launch`` and resuming are the Trainer's own.
+
+    Args:
+        model: A causal language model; with a PEFT adapter, the reference is the model with the adapter off.
+        args: The settings.
+        train_dataset: Token pairs, or labelled token answers for a method that takes single answers.
+        eval_dataset: The same kind of rows, for evaluation.
+        processing_class: The tokenizer.
+        reference: What gives the reference log-probs; left out, the adapter switched off, or a frozen copy of the
+            model as it is now.
+        callbacks: transformers callbacks.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        args: PreferenceConfig,
+        train_dataset: Sequence[TokenPair] | Sequence[TokenAnswer],
+        eval_dataset: Sequence[TokenPair] | Sequence[TokenAnswer] | None = None,
+        processing_class: Any = None,
+        reference: Reference | None = None,
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
+        self.method = get_method(args.method)
+        self.constants = args.full_constants
+        if args.disable_dropout:
+            disable_dropout(model)
+        self.reference = (reference or default_reference(model)) if self.method.needs_reference else None
+        self.meter = Meter()
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            data_collator=lambda rows: {"rows": rows},
+            callbacks=list(callbacks or ()),
+        )
+        if isinstance(self.reference, FrozenCopy):
+            self.reference.model.to(self.args.device)
+
+    def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
+        """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
+        model.train()
+        rows = inputs["rows"]
+        count = self._over_processes(torch.tensor(float(len(rows)), device=self.args.device))
+        z_ref = self._z_ref(model, rows)
+        parts = self._cut(rows)
+        scale = self.accelerator.num_processes / count
+        total = torch.zeros((), device=self.args.device)
+        for index, part in enumerate(parts):
+            with nullcontext() if index == len(parts) - 1 else self.accelerator.no_sync(model):
+                losses, measures = self._losses(model, part, z_ref)
+                loss = losses.sum() * scale
+                self.accelerator.backward(loss)
+            total += loss.detach()
+            self.meter.add(measures)
+        return total
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Loss and metrics as exact means over all rows of the evaluation set."""
+        model = self._wrap_model(self.model, training=False)
+        model.eval()
+        meter, batches = Meter(), []
+        for inputs in dataloader:
+            batches.append(inputs["rows"])
+        with torch.no_grad():
+            z_ref = self._z_ref(model, [row for rows in batches for row in rows])
+            for rows in batches:
+                for part in self._cut(rows):
+                    losses, measures = self._losses(model, part, z_ref)
+                    meter.add(measures | {"loss": (losses, torch.ones_like(losses))})
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in meter.take(self.accelerator).items()}
+        count = sum(map(len, batches))
+        return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=count)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the metrics gathered since the last log to a training log line."""
+        if "loss" in logs:
+            logs = logs | self.meter.take(self.accelerator)
+        super().log(logs, start_time)
+
+    def check_reference(self, rows: Sequence[Any]) -> None:
+        """See that policy and reference agree before the first step, on a few rows and in training mode.
+
+        Raises:
+            InputError: if a log-prob differs by more than a rounding error, with the likely cause.
+        """
+        if self.reference is None:
+            return
+        self.model.train()
+        for part in self._cut(rows):
+            batch = self._layout([row.prompt_ids for row in part], [first_answer(row) for row in part])
+            with torch.no_grad(), self.compute_loss_context_manager():
+                gap = (answer_logps(self.model, batch) - self.reference.logps(batch)).abs().max().item()
+            if not gap <= _AGREEMENT:
+                raise InputError(
+                    "policy and reference disagree before the first step, so margins would not start at 0",
+                    where=part[0].source,
+                    got=f"{gap:.3g} nats apart; the reference is {self.reference.description}",
+                    fix="The model may apply dropout inside its forward pass (set its dropout to 0 in config.json), or "
+                    "its adapter may be trained already (give the adapter's folder as --model, which merges it first)",
+                )
+
+    def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
+        """The loss of each row, with the graph, and the rows' metrics, without."""
+        pairs = isinstance(rows[0], TokenPair)
+        logps = self._pair_logps(model, rows) if pairs else self._answer_logps(model, rows, z_ref)
+        inputs = {name: getattr(logps, name) for name in self.method.inputs}
+        losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
+        finite = torch.isfinite(losses)
+        if not finite.all():
+            row = rows[int((~finite).nonzero()[0])]
+            raise InputError(
+                f"the loss is not finite at step {self.state.global_step}",
+                where=row.source,
+                got=str(losses[~finite][0].item()),
+                fix="Nothing was saved since the last checkpoint. Lower --learning-rate, or use --dtype float32",
+            )
+        with torch.no_grad():
+            measure: Callable[..., Measures] = pair_measures if pairs else answer_measures
+            return losses, measure(self.method, self.constants, logps)
+
+    def _pair_logps(self, model: Any, rows: list[TokenPair]) -> PairLogps:
+        answers = [row.chosen_ids for row in rows] + [row.rejected_ids for row in rows]
+        batch = self._layout([row.prompt_ids for row in rows] * 2, answers)
+        policy_w, policy_l = self._policy_logps(model, batch).chunk(2)
+        ref_w, ref_l = self.reference.logps(batch).chunk(2) if self.reference else (None, None)
+        lengths_w, lengths_l = batch.lengths.chunk(2)
+        return PairLogps(policy_w, policy_l, ref_w, ref_l, lengths_w, lengths_l)
+
+    def _answer_logps(self, model: Any, rows: list[TokenAnswer], z_ref: Tensor) -> AnswerLogps:
+        batch = self._layout([row.prompt_ids for row in rows], [row.completion_ids for row in rows])
+        policy = self._policy_logps(model, batch)
+        reference = self.reference.logps(batch) if self.reference else None
+        labels = torch.tensor([row.label for row in rows], device=self.args.device)
+        return AnswerLogps(policy, reference, batch.lengths, labels, z_ref)
+
+    @torch.no_grad()
+    def _z_ref(self, model: Any, rows: Rows) -> Tensor:
+        """max(0, mean log-ratio of answers set under other prompts), over the whole step and all processes."""
+        total = torch.zeros(2, device=self.args.device)
+        if "z_ref" not in self.method.inputs:
+            return total[0]
+        assert self.reference is not None
+        for part in self._cut(rows):
+            batch = self._layout([row.prompt_ids for row in part], [row.mismatched_ids for row in part])
+            ratios = self._policy_logps(model, batch) - self.reference.logps(batch)
+            total += torch.stack([ratios.sum().float(), total.new_tensor(len(part))])
+        ratio_sum, count = self._over_processes(total)
+        return (ratio_sum / count).clamp(min=0)
+
+    def _policy_logps(self, model: Any, batch: AnswerBatch) -> Tensor:
+        with self.compute_loss_context_manager():
+            return answer_logps(model, batch)
+
+    def _layout(self, prompts: list[list[int]], answers: list[list[int]]) -> AnswerBatch:
+        pad_id = self.processing_class.pad_token_id
+        return AnswerBatch.of(prompts, answers, pad_id=pad_id, device=self.args.device)
+
+    def _cut(self, rows: Sequence[Any]) -> list[Rows]:
+        return list(cut(rows, max_rows=self.args.micro_batch_size, max_tokens=self.args.micro_batch_tokens))
+
+    def _over_processes(self, value: Tensor) -> Tensor:
+        reduced: Tensor = self.accelerator.reduce(value, reduction="sum")
+        return reduced
+
+    def _prepare_inputs(self, inputs: dict[str, Rows]) -> dict[str, Rows]:
+        return inputs
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the Trainer's estimate assumes padded next-token batches."""
+        return 0
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Weights in safetensors and the tokenizer; no pickled arguments."""
+        target = output_dir or self.args.output_dir
+        self.accelerator.unwrap_model(self.model).save_pretrained(
+            target, state_dict=state_dict, is_main_process=self.args.should_save
+        )
+        if self.args.should_save and self.processing_class is not None:
+            self.processing_class.save_pretrained(target)
+
+
+def first_answer(row: TokenPair | TokenAnswer) -> list[int]:
+    """The chosen answer of a pair, or the answer."""
+    return row.chosen_ids if isinstance(row, TokenPair) else row.completion_ids
+
+
+def default_reference(model: Any) -> Reference:
+    """The adapter switched off if the model has one, else a frozen copy of the model as it is."""
+    return AdapterOff(model) if hasattr(model, "disable_adapter") else FrozenCopy.of(model)
+
+
+def disable_dropout(model: Any) -> None:
+    """Set the model's own dropout layers to 0; an adapter's dropout stays as its owner set it."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Dropout) and "lora_dropout" not in name:
+            module.p = 0.0
