@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
+from tests_support import CHATML, labelled_rows, pair_rows, tiny_llama, write_jsonl
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-QUESTIONS = ("Why is the sky blue", "How do I boil an egg", "What is a comet", "Name a river", "Where do owls sleep")
-
-
-def pair_rows(count: int) -> list[dict[str, str]]:
-    """Pairs of unequal length, all different."""
-    return [
-        {
-            "prompt": f"{QUESTIONS[i % len(QUESTIONS)]}, number {i}?",
-            "chosen": "Yes. " * (1 + i % 3) + f"It is {i}.",
-            "rejected": f"No, it is not {i} at all" + ", or so they say" * (i % 4) + ".",
-        }
-        for i in range(count)
-    ]
-
-
-def labelled_rows(count: int) -> list[dict[str, object]]:
-    """The pairs' answers with labels, as unpaired data."""
-    rows: list[dict[str, object]] = []
-    for index, row in enumerate(pair_rows(count)):
-        good = index % 2 == 0
-        rows.append({"prompt": row["prompt"], "completion": row["chosen" if good else "rejected"], "label": good})
-    return rows
-
-
-def write_jsonl(path: Path, rows: list) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -66,22 +34,6 @@ def tiny_tokenizer():
     )
     tokenizer.chat_template = CHATML
     return tokenizer
-
-
-def tiny_llama(vocabulary: int, **changes):
-    """A random Llama with two layers; the same weights every time."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    sizes = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-    }
-    return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, initializer_range=0.2, **(sizes | changes)))
 
 
 @pytest.fixture

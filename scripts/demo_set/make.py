@@ -1,12 +1,13 @@
 """Make the demo's preference set: sample answers from SmolLM2-135M-Instruct, judge them by the rule, write pairs.
 
-Run from the repository root after `make demo` or `make install` (about half an hour on 2 CPU cores):
+Run from the repository root after `make demo` or `make install` (about twenty minutes on 2 CPU cores):
 
     .venv/bin/python scripts/demo_set/make.py
 
 questions.txt holds the questions, one per line. The first HELD_OUT of them are kept for the evaluation and never
-answered here. For each other question ANSWERS answers are sampled; the shortest complete one is chosen, the longest
-one that ended by itself is rejected, and the pair is kept if the rule of penchant.evaluation.judge prefers the first.
+answered here. The next ASKED are each put to the model in the WORDINGS below, one answer sampled for each wording; the
+pair's prompt is the plain question in any case. The shortest complete answer is chosen, the longest one that ended by
+itself is rejected, and the pair is kept if the rule of penchant.evaluation.judge prefers the first.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from penchant.evaluation.sample import Answer, sample_answers
 from penchant.models import load_model
 
 HELD_OUT = 60
-ANSWERS = 4
-MAX_NEW_TOKENS = 192
+ASKED = 300
+WORDINGS = ("{}", "{}", "{} Answer in one sentence.", "{} Answer in two sentences.")
+MAX_NEW_TOKENS = 128
 TEMPERATURE = 0.7
 SEED = 20251
 
@@ -45,23 +47,23 @@ def choose_pair(answers: list[Answer]) -> tuple[Answer, Answer] | None:
 
 def main() -> None:
     questions = (HERE / "questions.txt").read_text(encoding="utf-8").splitlines()
-    held_out, asked = questions[:HELD_OUT], questions[HELD_OUT:]
+    held_out, asked = questions[:HELD_OUT], questions[HELD_OUT : HELD_OUT + ASKED]
     torch.set_float32_matmul_precision("medium")
     loaded = load_model(smollm2_path())
     start = time.time()
     answers = sample_answers(
         loaded.model,
         loaded.tokenizer,
-        [question for question in asked for _ in range(ANSWERS)],
+        [wording.format(question) for question in asked for wording in WORDINGS],
         max_new_tokens=MAX_NEW_TOKENS,
         temperature=TEMPERATURE,
         seed=SEED,
-        batch_size=64,
+        batch_size=80,
         on_batch=lambda done: print(f"{done} answers, {time.time() - start:.0f} s", flush=True),
     )
     pairs = []
     for index, question in enumerate(asked):
-        pair = choose_pair(answers[index * ANSWERS : (index + 1) * ANSWERS])
+        pair = choose_pair(answers[index * len(WORDINGS) : (index + 1) * len(WORDINGS)])
         if pair is not None:
             pairs.append({"prompt": question, "chosen": pair[0].text, "rejected": pair[1].text})
     _write(TARGET / "pairs.jsonl", pairs)

@@ -12,6 +12,7 @@ from typing import Any
 
 import array_api_compat as compat
 import array_api_compat.numpy as numpy_namespace
+import numpy as np
 
 from penchant.errors import InputError, shorten
 from penchant.records import Array
@@ -43,17 +44,15 @@ def log_sigmoid(x: Array) -> Array:
 
 @elementwise
 def sigmoid(x: Array) -> Array:
-    """σ(x) without overflow; the smaller of σ(x) and σ(-x) keeps its relative precision.
+    """σ(x) without overflow. Value and slope keep their relative precision in both tails.
+
+    The libraries' own sigmoid has the slope y(1 - y), which is 0 once y rounds to 1 (x above 17 in float32).
 
     >>> sigmoid([0.0, -1000.0])
     [0.5, 0.0]
     """
-    if compat.is_torch_array(x):
-        return sys.modules["torch"].sigmoid(x)
-    if compat.is_jax_array(x):
-        return sys.modules["jax"].nn.sigmoid(x)
     xp = compat.array_namespace(x)
-    small = xp.exp(-xp.abs(x))
+    small = xp.exp(xp.where(x >= 0, -x, x))
     return xp.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
@@ -66,14 +65,21 @@ def stop_gradient(x: Array) -> Array:
     return x
 
 
-def is_concrete(x: Array) -> bool:
-    """Whether the values may be looked at: false inside ``jit``, ``vmap`` and ``torch.compile``."""
+def peek(x: Array) -> np.ndarray[Any, Any] | None:
+    """The values as a NumPy array, or ``None`` where they may not be looked at: in ``jit``, ``vmap``, ``torch.compile``.
+
+    The values are looked at outside the array's own library because a comparison of known values inside ``jax.jit``
+    would itself be traced.
+    """
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
-        return not (torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
+        traced = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x)
+        return None if traced else x.detach().cpu().numpy()
     if compat.is_jax_array(x):
-        return not isinstance(x, sys.modules["jax"].core.Tracer)
-    return True
+        return None if isinstance(x, sys.modules["jax"].core.Tracer) else np.asarray(x)
+    if compat.is_cupy_array(x):
+        return sys.modules["cupy"].asnumpy(x)
+    return x if compat.is_numpy_array(x) else np.from_dlpack(x)
 
 
 def reduce(losses: Array, reduction: str) -> Array:
@@ -114,18 +120,21 @@ def unify(values: Mapping[str, Any], where: str) -> tuple[dict[str, Array], Call
 
 
 def _as_array(value: Any, name: str, where: str, xp: Any, device: Any) -> Array:
-    try:
-        array = value if compat.is_array_api_obj(value) and not _moves(value, xp) else xp.asarray(value, device=device)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name!r} is not a number, list or array of numbers", where=where, got=shorten(value)) from error
+    """An array of the leading library. Numbers and lists pass through NumPy, which keeps them in float64."""
+    if compat.is_array_api_obj(value) and not compat.is_numpy_array(value):
+        array = value
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InputError(f"{name!r} is ragged", where=where, got=shorten(value)) from error
+        if array.dtype.kind not in "biuf":
+            fix = "Give a number, a list or an array of numbers"
+            raise InputError(f"{name!r} must hold real numbers", where=where, got=shorten(value), fix=fix)
+        array = array if xp is numpy_namespace else xp.asarray(array, device=device)
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         raise InputError(f"{name!r} must hold real numbers", where=where, got=str(array.dtype))
     return array
-
-
-def _moves(value: Array, xp: Any) -> bool:
-    """Whether an array has to change library (NumPy among PyTorch or JAX inputs)."""
-    return compat.is_numpy_array(value) and xp is not numpy_namespace
 
 
 def _float_dtype(arrays: list[Array], xp: Any) -> Any:

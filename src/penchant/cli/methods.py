@@ -22,18 +22,21 @@ def methods(*, json: bool = False) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(show_lines=True)
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for method in METHODS.values():
-        table.add_row(*cells(method))
     console = Console()
-    console.print(table, markup=False)
+    table = Table(show_lines=True)
+    for heading in ("method", "ref", "pairs", "formula, and what sets it apart", "constants and paper"):
+        table.add_column(heading)
+    for method in METHODS.values():
+        name, reference, pairs, difference, formula, constants, paper = cells(method)
+        what = Text.assemble((formula, "bold"), "\n", difference)
+        table.add_row(name, reference, pairs, what, Text.assemble(constants.replace(", ", "\n"), "\n", (paper, "dim")))
+    console.print(table)
     console.print(LEGEND, highlight=False, markup=False)
 
 
-HEADINGS = ("method", "reference?", "pairs?", "key difference", "formula", "default constants", "paper")
+HEADINGS = ("method", "needs reference", "needs pairs", "key difference", "formula", "default constants", "paper")
 LEGEND = (
     "a, b: log-ratio policy/reference of the chosen, rejected answer; r: of a single answer; "
     "p̄: log-prob per token; odds = P/(1-P) with P = exp(p̄)"

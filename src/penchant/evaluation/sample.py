@@ -59,6 +59,7 @@ def sample_answers(
             max_new_tokens=max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
+            use_cache=True,
         )
         answers += [_answer(tokenizer, row.tolist()) for row in output[:, inputs["input_ids"].shape[1] :]]
         on_batch(len(answers))

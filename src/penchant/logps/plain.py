@@ -55,9 +55,11 @@ class AnswerBatch:
 
 
 def answer_logps(model: Any, batch: AnswerBatch) -> Tensor:
-    """Log-prob of each answer given its prompt: nats, summed over its tokens, shape ``(B,)``, float32 or wider.
+    """Log-prob of each answer given its prompt: nats, summed over its tokens, shape ``(B,)``.
 
     The head is applied at the N positions that predict an answer token, so no logits exist for the prompt or padding.
+    Each token's log-prob is taken in float32 (float64 for a float64 model) and summed in float64, because what matters
+    later is the small difference of two large sums.
     """
     output = model(
         input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=batch.keep_BT, use_cache=False
@@ -66,4 +68,6 @@ def answer_logps(model: Any, batch: AnswerBatch) -> Tensor:
     assert logits_NV.shape[0] == batch.target_N.shape[0], "the model did not honour logits_to_keep"
     wide_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
     logp_N = -torch.nn.functional.cross_entropy(wide_NV, batch.target_N, reduction="none")
-    return logp_N.new_zeros(batch.ids_BT.shape[0]).index_add(0, batch.row_N, logp_N)
+    wide = torch.float32 if logp_N.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+    sums_B = torch.zeros(batch.ids_BT.shape[0], dtype=wide, device=logp_N.device)
+    return sums_B.index_add(0, batch.row_N, logp_N.to(wide))

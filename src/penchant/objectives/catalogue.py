@@ -80,12 +80,14 @@ class Method:
             InputError: if the method has no such constant or the value is out of its domain.
         """
         constants = self.constants
+        names = {shown(name): name for name in constants}
         for name in given:
-            if name not in constants:
-                fix = f"Its constants: {', '.join(shown(c) for c in constants)}"
+            if shown(name) not in names:
+                fix = f"Its constants: {', '.join(names)}"
                 raise InputError(f"method {self.name!r} has no constant {shown(name)!r}", fix=fix)
-        check_constants(given, f"--method {self.name}")
-        return constants | dict(given)
+        chosen = {names[shown(name)]: value for name, value in given.items()}
+        check_constants(chosen, f"--method {self.name}")
+        return constants | chosen
 
 
 def shown(name: str) -> str:

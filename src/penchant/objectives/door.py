@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 import array_api_compat as compat
+import numpy as np
 
-from penchant.arrays import is_concrete, stop_gradient, unify
+from penchant.arrays import peek, stop_gradient, unify
 from penchant.errors import InputError, shorten, suggest
 from penchant.objectives.vocabulary import CHOICES, CONSTANTS, ROW_TERMS, admits
 from penchant.records import Array
@@ -62,25 +63,28 @@ def check_constants(values: Mapping[str, Any], where: str) -> None:
 
 
 def _in_domain(name: str, value: Any) -> bool:
-    if compat.is_array_api_obj(value) and not is_concrete(value):
-        return True
+    if compat.is_array_api_obj(value):
+        value = peek(value)
+        if value is None:
+            return True
     if isinstance(value, bool | str):
         return False
     try:
         return admits(CONSTANTS[name], float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
 def _admit(name: str, array: Array, where: str) -> Array:
-    term, xp = ROW_TERMS[name], compat.array_namespace(array)
-    if term.positive and is_concrete(array) and not bool(xp.all(array > 0)):
-        raise InputError(
-            f"{name!r} holds a length below 1", where=where, got=shorten(array.tolist()), fix="Drop rows without tokens"
-        )
+    """Hold an input to its domain; labels become booleans, and what carries no gradient is detached."""
+    term = ROW_TERMS[name]
+    values = peek(array) if term.positive or term.binary else None
+    if values is not None and term.positive and not ((values >= 1) & np.isfinite(values)).all():
+        fix = "Count at least one token per answer; drop rows without"
+        raise InputError(f"{name!r} holds a length below 1", where=where, got=shorten(values.tolist()), fix=fix)
+    if values is not None and term.binary and not ((values == 0) | (values == 1)).all():
+        raise InputError(f"{name!r} must hold true/false or 1/0", where=where, got=shorten(values.tolist()))
     if term.binary:
-        if is_concrete(array) and not bool(xp.all((array == 0) | (array == 1))):
-            raise InputError(f"{name!r} must hold true/false or 1/0", where=where, got=shorten(array.tolist()))
         array = array == 1
     return array if term.gradient else stop_gradient(array)
 

@@ -78,15 +78,15 @@ class PreferenceTrainer(Trainer):
         z_ref = self._z_ref(model, rows)
         parts = self._cut(rows)
         scale = self.accelerator.num_processes / count
-        total = torch.zeros((), device=self.args.device)
+        shares = []
         for index, part in enumerate(parts):
             with nullcontext() if index == len(parts) - 1 else self.accelerator.no_sync(model):
                 losses, measures = self._losses(model, part, z_ref)
                 loss = losses.sum() * scale
                 self.accelerator.backward(loss)
-            total += loss.detach()
+            shares.append(loss.detach())
             self.meter.add(measures)
-        return total
+        return torch.stack(shares).sum()
 
     def evaluation_loop(
         self,
@@ -177,15 +177,15 @@ class PreferenceTrainer(Trainer):
     @torch.no_grad()
     def _z_ref(self, model: Any, rows: Rows) -> Tensor:
         """max(0, mean log-ratio of answers set under other prompts), over the whole step and all processes."""
-        total = torch.zeros(2, device=self.args.device)
         if "z_ref" not in self.method.inputs:
-            return total[0]
+            return torch.zeros((), device=self.args.device)
         assert self.reference is not None
+        sums = []
         for part in self._cut(rows):
             batch = self._layout([row.prompt_ids for row in part], [row.mismatched_ids for row in part])
             ratios = self._policy_logps(model, batch) - self.reference.logps(batch)
-            total += torch.stack([ratios.sum().float(), total.new_tensor(len(part))])
-        ratio_sum, count = self._over_processes(total)
+            sums.append(torch.stack([ratios.sum(), ratios.new_tensor(len(part))]))
+        ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         return (ratio_sum / count).clamp(min=0)
 
     def _policy_logps(self, model: Any, batch: AnswerBatch) -> Tensor:

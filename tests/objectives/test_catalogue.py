@@ -1,0 +1,151 @@
+"""The catalogue is read off the signatures, and nothing in it goes without golden rows."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from penchant import InputError, get_method
+from penchant import objectives as room
+from penchant.objectives import METHODS
+from penchant.objectives.vocabulary import CHOICES, CONSTANTS, ROW_TERMS
+
+#          needs a reference, needs pairs, uses lengths
+NEEDS = {
+    "dpo": (True, True, False),
+    "ipo": (True, True, False),
+    "kto": (True, False, False),
+    "simpo": (False, True, True),
+    "orpo": (False, True, True),
+}
+
+
+def test_every_method_has_golden_rows_with_its_own_constants(method, all_rows):
+    mine = [row for row in all_rows if row.function == method.loss.__name__]
+    fitting = [row for row in mine if all(row.constants.get(name) == value for name, value in method.bound.items())]
+    assert fitting, f"no golden row for {method.name} in rows.py"
+
+
+def test_every_published_loss_has_golden_rows(all_rows):
+    published = {name for name in room.__all__ if name.endswith("_loss")}
+    assert published == {row.function for row in all_rows if row.function.endswith("_loss")}
+    assert published == {method.loss.__name__ for method in METHODS.values()}
+
+
+def test_every_option_of_a_loss_has_a_golden_row(method, all_rows):
+    """A constant other than its default, and every word of a choice."""
+    mine = [row for row in all_rows if row.function == method.loss.__name__]
+    for name, p in inspect.signature(method.loss).parameters.items():
+        if name in CONSTANTS:
+            assert any(row.constants.get(name, p.default) != p.default for row in mine), name
+        elif name in CHOICES and name != "reduction":
+            assert {row.constants.get(name, p.default) for row in mine} == set(CHOICES[name].words)
+
+
+def test_golden_rows_reach_far_out_and_0(method, all_rows):
+    mine = [row for row in all_rows if row.function == method.loss.__name__]
+    assert any("800" in row.name for row in mine)
+    assert any(row.name.startswith(("policy is reference", "z 0", "at the")) for row in mine)
+    assert all(row.slopes for row in mine)
+
+
+def test_every_parameter_is_in_the_vocabulary(method):
+    parameters = inspect.signature(method.loss).parameters
+    assert set(parameters) <= set(ROW_TERMS) | set(CONSTANTS) | set(CHOICES)
+    assert list(parameters)[: len(method.inputs)] == list(method.inputs)
+    assert all(name in parameters for name in method.bound)
+
+
+def test_a_choice_is_a_keyword_and_reduction_comes_last(method):
+    parameters = inspect.signature(method.loss).parameters
+    for name, parameter in parameters.items():
+        if name in CHOICES:
+            assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            assert parameter.default in CHOICES[name].words
+    assert list(parameters)[-1] == "reduction"
+    assert parameters["reduction"].default == "mean"
+
+
+def test_every_default_is_in_its_domain(method):
+    assert method.with_constants(method.constants) == method.constants
+
+
+def test_what_a_method_needs(method):
+    assert (method.needs_reference, method.needs_pairs, method.uses_lengths) == NEEDS[method.name]
+
+
+def test_five_methods_by_name():
+    assert list(METHODS) == list(NEEDS)
+    for name, method in METHODS.items():
+        assert get_method(name) is method and method.name == name
+
+
+def test_a_method_says_where_it_comes_from(method):
+    assert method.paper.arxiv in method.loss.__doc__
+    assert str(method.paper.year) in method.loss.__doc__
+    assert str(method.paper) == f"{method.paper.authors} {method.paper.year}, arXiv:{method.paper.arxiv}"
+
+
+def test_constants_of_the_methods():
+    assert {name: method.constants for name, method in METHODS.items()} == {
+        "dpo": {"beta": 0.1, "label_smoothing": 0.0},
+        "ipo": {"beta": 0.1},
+        "kto": {"beta": 0.1, "value_function": "sigmoid", "desirable_weight": 1.0, "undesirable_weight": 1.0},
+        "simpo": {"beta": 2.0, "gamma": 0.5},
+        "orpo": {"lambda_": 0.1},
+    }
+
+
+def test_with_constants_puts_the_users_own_in_place():
+    kto = METHODS["kto"]
+    before = kto.constants
+    assert kto.with_constants({"beta": 0.5}) == before | {"beta": 0.5}
+    assert kto.with_constants({"value_function": "log_sigmoid"})["value_function"] == "log_sigmoid"
+    assert kto.constants == before
+
+
+def test_an_unknown_constant_is_refused_with_the_methods_own(method):
+    with pytest.raises(InputError) as caught:
+        method.with_constants({"sharpness": 1.0})
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"'{method.name}'" in message and "'sharpness'" in message
+    for name in method.constants:
+        assert name.rstrip("_") in message.partition("Its constants:")[2]
+
+
+def test_reduction_is_no_constant(method):
+    with pytest.raises(InputError, match="'reduction'"):
+        method.with_constants({"reduction": "sum"})
+
+
+@pytest.mark.parametrize("name", ["lambda", "lambda_"])
+def test_no_message_refuses_a_constant_and_lists_it(name):
+    """Users are shown ``lambda``: "has no constant 'lambda'. Its constants: lambda" would leave them at a loss."""
+    assert METHODS["orpo"].with_constants({name: 0.5}) == {"lambda_": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "constants", "words"),
+    [
+        ("dpo", {"beta": -1}, ("beta", "> 0", "-1")),
+        ("dpo", {"label_smoothing": 0.5}, ("label_smoothing", "in [0, 0.5)", "0.5")),
+        ("orpo", {"lambda_": -1}, ("lambda", ">= 0", "-1")),
+        ("kto", {"value_function": "sigmod"}, ("value_function", "'sigmod'", "'sigmoid'")),
+    ],
+)
+def test_a_constant_out_of_its_domain(name, constants, words):
+    with pytest.raises(InputError) as caught:
+        METHODS[name].with_constants(constants)
+    assert all(word in str(caught.value) for word in (f"--method {name}", *words))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("dop", "Did you mean 'dpo'?"), ("KTO!", "Known: dpo, ipo, kto, orpo, simpo"), ("simp", "'simpo'")],
+)
+def test_an_unknown_method(name, hint):
+    with pytest.raises(InputError) as caught:
+        get_method(name)
+    assert str(caught.value).startswith(f"no method {name!r}.") and hint in str(caught.value)

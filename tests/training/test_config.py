@@ -1,0 +1,83 @@
+"""Settings: sorted, checked, and none ignored."""
+
+from __future__ import annotations
+
+import pytest
+
+from penchant.errors import InputError
+from penchant.training import PreferenceConfig
+from penchant.training.config import split_options
+from penchant.training.precision import fast_float32
+
+
+def config(tmp_path, **settings):
+    return PreferenceConfig(output_dir=str(tmp_path), use_cpu=True, **settings)
+
+
+def test_batch_size_counts_the_whole_step(tmp_path):
+    settings = config(tmp_path, batch_size=12)
+    assert (settings.per_device_train_batch_size, settings.gradient_accumulation_steps) == (12, 1)
+
+
+def test_transformers_own_names_mean_the_same_step(tmp_path):
+    settings = config(tmp_path, per_device_train_batch_size=2, gradient_accumulation_steps=4)
+    assert (settings.batch_size, settings.micro_batch_size) == (8, 2)
+    assert (settings.per_device_train_batch_size, settings.gradient_accumulation_steps) == (8, 1)
+
+
+def test_batch_size_is_shared_by_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="batch_size 5 cannot be shared by 2 processes"):
+        config(tmp_path, batch_size=5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"batch_size": 8, "gradient_accumulation_steps": 2}, "Give batch_size alone"),
+        ({"batch_size": 0}, "batch_size must be a whole number"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number"),
+        ({"max_length": "long"}, "max_length must be a whole number"),
+        ({"lora_dropout": 1.5}, "lora_dropout must be in"),
+        ({"learning_rate": -1.0}, "learning_rate must be >= 0"),
+        ({"method": "dop"}, "Did you mean 'dpo'"),
+        ({"constants": {"beta": 0}}, "'beta' must be > 0"),
+        ({"constants": {"gamma": 1.0}}, "has no constant 'gamma'"),
+        ({"label_smoothing_factor": 0.1}, "label_smoothing_factor is not supported"),
+        ({"neftune_noise_alpha": 5.0}, "neftune_noise_alpha is not supported"),
+        ({"auto_find_batch_size": True}, "auto_find_batch_size is not supported"),
+        ({"train_sampling_strategy": "group_by_length"}, "random or sequential"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(tmp_path, settings, words):
+    with pytest.raises(InputError, match=words):
+        config(tmp_path, **settings)
+
+
+def test_options_are_sorted_and_the_unknown_refused():
+    sorted_options = split_options({"beta": 0.2, "lambda": 0.5, "max_steps": 3})
+    assert sorted_options == {"max_steps": 3, "constants": {"beta": 0.2, "lambda_": 0.5}}
+    with pytest.raises(InputError, match=r"no option 'learning_rat'\. Did you mean 'learning_rate'\?"):
+        split_options({"learning_rat": 1e-4})
+
+
+def test_learning_rate_preset_depends_on_the_method_and_adapter(tmp_path):
+    assert config(tmp_path, lora=False).learning_rate == 5e-7
+    assert config(tmp_path).learning_rate == 2e-5
+    assert config(tmp_path, learning_rate=3e-4).learning_rate == 3e-4
+
+
+def test_asking_for_checkpoints_switches_them_on(tmp_path):
+    assert config(tmp_path).save_strategy == "no"
+    assert config(tmp_path, save_steps=5).save_strategy == "steps"
+
+
+def test_fast_float32_is_exact_or_off_and_restored():
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    a, b = torch.randn(128, 256), torch.randn(256, 128)
+    with fast_float32():
+        error = ((a @ b).double() - a.double() @ b.double()).norm() / (a.double() @ b.double()).norm()
+    assert error < 5e-6
+    assert torch.get_float32_matmul_precision() == before

@@ -1,0 +1,172 @@
+"""``penchant.train`` end to end on a tiny model: run folder, resuming, evaluation, and bad input that writes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import yaml
+
+import penchant
+from penchant.errors import InputError
+from penchant.objectives import METHODS
+from tests_support import pair_rows, write_jsonl
+
+
+@pytest.fixture
+def run(tiny_model_folder, pairs_file, labelled_file, tmp_path):
+    def run(method="dpo", folder="run", **options):
+        data = pairs_file if METHODS[method].needs_pairs else labelled_file
+        settings = {"batch_size": 8, "learning_rate": 5e-3, "use_cpu": True} | options
+        return penchant.train(
+            **({"model": str(tiny_model_folder), "data": str(data), "method": method} | settings),
+            output_dir=tmp_path / folder,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_and_leaves_a_run_folder(run, method, lora, tmp_path):
+    result = run(method, lora=lora, num_train_epochs=3, learning_rate=5e-3 if lora else 3e-4)
+    losses = [line["loss"] for line in result.history if "loss" in line]
+    assert len(losses) == 9
+    assert min(losses[-3:]) < losses[0]
+    files = {path.name for path in result.output_dir.iterdir()}
+    weights = {"adapter_model.safetensors", "adapter_config.json"} if lora else {"model.safetensors", "config.json"}
+    assert weights | {"config.yaml", "environment.json", "log.jsonl", "README.md", "tokenizer.json"} <= files
+    assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl", ".pth"))]
+    logged = [json.loads(line) for line in (result.output_dir / "log.jsonl").read_text().splitlines()]
+    names = {"loss", "grad_norm", "learning_rate", "rewards/chosen", "rewards/rejected", "rewards/margins"}
+    extra = {"kl"} if method == "kto" else {"rewards/accuracies", "nll_loss"}
+    assert names | extra | {"logps/chosen", "logps/rejected"} <= set(logged[0])
+    config = yaml.safe_load((result.output_dir / "config.yaml").read_text())
+    assert config["training_arguments"]["method"] == method
+    assert config["constants"] == METHODS[method].constants
+    assert METHODS[method].paper.arxiv in (result.output_dir / "README.md").read_text()
+
+
+def test_saved_adapter_gives_the_trained_model_back(run, tiny_model_folder):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    result = run(num_train_epochs=2)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
+    loaded = PeftModel.from_pretrained(base, str(result.output_dir))
+    ids = torch.tensor([[5, 6, 7, 8]])
+    torch.testing.assert_close(loaded(ids).logits, result.model(ids).logits, rtol=1e-5, atol=1e-6)
+    with loaded.disable_adapter():
+        assert not torch.allclose(loaded(ids).logits, result.model(ids).logits, atol=1e-4)
+
+
+def test_continuing_from_an_adapter_starts_at_its_sum(run, tmp_path):
+    first = run(num_train_epochs=2)
+    second = run(folder="second", model=str(first.output_dir), max_steps=1)
+    assert second.history[0]["loss"] == pytest.approx(0.6931472, rel=1e-6)
+    assert second.history[0]["logps/chosen"] != pytest.approx(first.history[0]["logps/chosen"], rel=1e-3)
+
+
+def test_resuming_gives_the_uninterrupted_run(run):
+    whole = run(folder="whole", max_steps=6)
+    run(folder="parts", max_steps=6, save_steps=3, callbacks=[StopAt(3)])
+    resumed = run(folder="parts", max_steps=6, save_steps=3, resume=True)
+    ids = torch.tensor([[5, 6, 7, 8]])
+    torch.testing.assert_close(resumed.model(ids).logits, whole.model(ids).logits, rtol=1e-5, atol=1e-6)
+
+
+def StopAt(step):  # noqa: N802 - a factory, so that transformers is imported when a test runs
+    from transformers import TrainerCallback
+
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            control.should_training_stop = state.global_step >= step
+
+    return Stop()
+
+
+def test_evaluation_rows_are_set_aside_by_prompt(run):
+    result = run(eval_split=0.25)
+    assert result.metrics["eval_rewards/accuracies"] >= 0
+    steps = [line for line in result.history if "loss" in line]
+    assert len(steps) == 3, "18 of 24 pairs are left for training"
+
+
+def test_every_method_reads_shareable_rows_from_python(run):
+    assert run(data=pair_rows(16)).history
+
+
+def test_pairs_are_split_for_kto(run, pairs_file):
+    assert "kl" in run("kto", data=str(pairs_file)).history[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": "dop"}, "Did you mean 'dpo'"),
+        ({"data": "nowhere.jsonl"}, "nowhere.jsonl"),
+        ({"model": "./nowhere"}, "no such model"),
+        ({"beta": -1}, "'beta' must be > 0"),
+        ({"max_length": 5}, "no rows left"),
+        ({"batch_sise": 4}, "Did you mean 'batch_size'"),
+        ({"eval_split": 1.5}, "eval_split must be in"),
+        ({"eval_steps": 5}, "no evaluation data"),
+        ({"lora_target_modules": "nothing_like_it"}, "no adapter can be added"),
+        ({"dtype": "int8"}, "no dtype 'int8'"),
+        ({"resume": True}, "no checkpoint to resume"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(run, tmp_path, options, words):
+    options = dict(options)
+    method = options.pop("method", "dpo")
+    with pytest.raises(InputError) as error:
+        if method in METHODS:
+            run(method, **options)
+        else:
+            penchant.train(model="m", data="d", method=method, output_dir=tmp_path / "run")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(run, tmp_path):
+    run()
+    before = (tmp_path / "run" / "log.jsonl").read_text()
+    with pytest.raises(InputError, match="already holds a run"):
+        run()
+    assert (tmp_path / "run" / "log.jsonl").read_text() == before
+
+
+def test_model_folder_without_weights(run, tiny_model_folder, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "config.json").write_text((tiny_model_folder / "config.json").read_text())
+    with pytest.raises(InputError, match="the model folder has no weights"):
+        run(model=str(bare))
+
+
+def test_functional_dropout_is_caught_before_the_first_step(run, tiny_tokenizer, tmp_path):
+    """OPT drops out inside its forward pass, where no layer can be switched off."""
+    from transformers import OPTConfig, OPTForCausalLM
+
+    folder = tmp_path / "opt"
+    sizes = {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    OPTForCausalLM(
+        OPTConfig(vocab_size=len(tiny_tokenizer), word_embed_proj_dim=32, dropout=0.5, init_std=0.2, **sizes)
+    ).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    with pytest.raises(InputError, match="disagree before the first step"):
+        run(model=str(folder))
+
+
+def test_real_layouts_train(run, tmp_path):
+    rows = [
+        {
+            "conversations": [{"from": "human", "value": row["prompt"]}],
+            "chosen": {"from": "gpt", "value": row["chosen"]},
+            "rejected": {"from": "gpt", "value": row["rejected"]},
+        }
+        for row in pair_rows(16)
+    ]
+    assert run(data=str(write_jsonl(tmp_path / "share.jsonl", rows))).history

@@ -1,0 +1,174 @@
+"""One optimiser step: the same update however it is cut, and metrics over the whole of it."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from penchant import numpy as oracle
+from penchant.data import read_preferences
+from penchant.errors import InputError
+from penchant.logps import AnswerBatch, answer_logps
+from penchant.objectives import METHODS
+from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
+from penchant.training import PreferenceConfig, PreferenceTrainer
+from penchant.training.microbatch import cut, padded_width
+from tests_support import labelled_rows, pair_rows, tiny_llama
+
+CUTS = {"8x1": 1, "4x2": 2, "3+3+2": 3, "1x8": 8}
+
+
+@pytest.fixture
+def rows(tiny_tokenizer):
+    """Eight token rows for each kind of method."""
+    style = PromptStyle.of(tiny_tokenizer, "auto")
+    pairs = read_preferences(pair_rows(8), unpaired=False).rows
+    answers = read_preferences(labelled_rows(8), unpaired=True).rows
+    return {
+        True: encode_pairs(pairs, style, EncodeSettings()).rows,
+        False: encode_answers(answers, style, EncodeSettings()).rows,
+    }
+
+
+@pytest.fixture
+def make_trainer(tiny_tokenizer, tmp_path, rows):
+    def make(method, *, dtype=torch.float64, lora=False, moved=True, **settings):
+        model = tiny_llama(len(tiny_tokenizer)).to(dtype)
+        if lora:
+            from peft import LoraConfig, get_peft_model
+
+            torch.manual_seed(0)
+            model = get_peft_model(model, LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM")).to(dtype)
+        config = PreferenceConfig(output_dir=str(tmp_path), method=method, lora=lora, use_cpu=True, **settings)
+        data = rows[METHODS[method].needs_pairs]
+        trainer = PreferenceTrainer(model, config, data, processing_class=tiny_tokenizer)
+        if moved:
+            move(trainer.model)
+        return trainer
+
+    return make
+
+
+def move(model):
+    """Take the trained weights away from their start, so that log-ratios and z_ref are not 0."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.add_(0.02 * noise.to(parameter.dtype))
+
+
+def gradients(trainer, data, **cut_settings):
+    for name, value in cut_settings.items():
+        setattr(trainer.args, name, value)
+    trainer.model.zero_grad()
+    loss = trainer.training_step(trainer.model, {"rows": data})
+    flat = torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+    return loss, flat.clone(), trainer.meter.take(trainer.accelerator)
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("method", METHODS)
+def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lora):
+    trainer = make_trainer(method, dtype=dtype, lora=lora)
+    data = rows[METHODS[method].needs_pairs]
+    whole_loss, whole, whole_metrics = gradients(trainer, data, micro_batch_size=8, micro_batch_tokens=10**6)
+    assert whole.norm() > 0
+    for name, size in CUTS.items():
+        loss, flat, metrics = gradients(trainer, data, micro_batch_size=size, micro_batch_tokens=10**6)
+        assert (flat - whole).norm() / whole.norm() <= 1e-6, name
+        torch.testing.assert_close(loss, whole_loss, rtol=1e-6, atol=0)
+        assert metrics == pytest.approx(whole_metrics, rel=1e-5, abs=1e-6), name
+    _, by_tokens, _ = gradients(trainer, data, micro_batch_size=None, micro_batch_tokens=100)
+    assert (by_tokens - whole).norm() / whole.norm() <= 1e-6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, method):
+    trainer = make_trainer(method)
+    data = rows[METHODS[method].needs_pairs]
+    loss, _, metrics = gradients(trainer, data)
+    batch = lambda answers: AnswerBatch.of([r.prompt_ids for r in data], answers, pad_id=0, device="cpu")  # noqa: E731
+    score = lambda b, f: f(b).detach().numpy()  # noqa: E731
+    policy, reference = lambda b: answer_logps(trainer.model, b), getattr(trainer.reference, "logps", None)
+    if method == "kto":
+        own, other = batch([r.completion_ids for r in data]), batch([r.mismatched_ids for r in data])
+        z_ref = max(0.0, float(np.mean(score(other, policy) - score(other, reference))))
+        labels = [r.label for r in data]
+        expected = oracle.kto_loss(
+            score(own, policy) - score(own, reference), labels, z_ref, value_function="sigmoid"
+        )
+        assert metrics["kl"] == pytest.approx(z_ref)
+    else:
+        w, l = batch([r.chosen_ids for r in data]), batch([r.rejected_ids for r in data])  # noqa: E741
+        logps = score(w, policy), score(l, policy)
+        lengths = w.lengths.numpy(), l.lengths.numpy()
+        if method == "dpo":
+            expected = oracle.dpo_loss(*logps, score(w, reference), score(l, reference))
+        elif method == "ipo":
+            expected = oracle.ipo_loss(logps[0] - score(w, reference), logps[1] - score(l, reference))
+        else:
+            expected = getattr(oracle, f"{method}_loss")(*logps, *lengths)
+    assert loss.item() == pytest.approx(expected, rel=1e-9)
+
+
+LANDMARKS = {"dpo": np.log(2), "ipo": 25.0, "kto": 0.5}
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("method", LANDMARKS)
+def test_first_step_is_at_its_landmark(make_trainer, rows, method, lora):
+    trainer = make_trainer(method, dtype=torch.float32, lora=lora, moved=False)
+    data = rows[METHODS[method].needs_pairs]
+    trainer.check_reference(data)
+    loss, _, metrics = gradients(trainer, data)
+    assert loss.item() == pytest.approx(LANDMARKS[method], rel=1e-6)
+    assert metrics["rewards/margins"] == 0
+    if method != "kto":
+        assert metrics["rewards/accuracies"] == 0.5
+
+
+def test_reference_that_disagrees_stops_the_run(make_trainer, rows):
+    trainer = make_trainer("dpo", moved=True)
+    with pytest.raises(InputError, match="disagree before the first step"):
+        trainer.check_reference(rows[True][:2])
+
+
+def test_reference_is_the_model_in_memory_not_the_one_on_disk(make_trainer, rows):
+    trainer = make_trainer("dpo", moved=False)
+    start = copy.deepcopy(trainer.model)
+    move(trainer.model)
+    batch = AnswerBatch.of([rows[True][0].prompt_ids], [rows[True][0].chosen_ids], pad_id=0, device="cpu")
+    torch.testing.assert_close(trainer.reference.logps(batch), answer_logps(start, batch).detach(), rtol=0, atol=0)
+
+
+def test_loss_that_is_not_finite_names_the_row(make_trainer, rows):
+    trainer = make_trainer("dpo", dtype=torch.float32)
+    with torch.no_grad():
+        trainer.model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"row \d+: the loss is not finite"):
+        trainer.training_step(trainer.model, {"rows": rows[True]})
+
+
+def test_cut_keeps_every_row_once_within_the_budget(rows):
+    data = rows[True]
+    for max_rows, max_tokens in ((1, 10), (3, 10**6), (None, 200), (None, 1)):
+        parts = list(cut(data, max_rows=max_rows, max_tokens=max_tokens))
+        assert sorted(r.source for part in parts for r in part) == sorted(r.source for r in data)
+        for part in parts:
+            assert max_rows is None or len(part) <= max_rows
+            assert len(part) == 1 or 2 * len(part) * max(map(padded_width, part)) <= max_tokens
+
+
+def test_evaluation_is_the_mean_over_all_rows(make_trainer, rows):
+    trainer = make_trainer("dpo", per_device_eval_batch_size=3)
+    loss, _, metrics = gradients(trainer, rows[True])
+    trainer.eval_dataset = rows[True]
+    evaluated = trainer.evaluate()
+    assert evaluated["eval_loss"] == pytest.approx(loss.item())
+    assert evaluated["eval_rewards/margins"] == pytest.approx(metrics["rewards/margins"])
