@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tests_support import CHATML, labelled_rows, pair_rows, tiny_llama, write_jsonl
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -65,8 +65,8 @@ def stop_gradient(x: Array) -> Array:
     return x
 
 
-def peek(x: Array) -> np.ndarray[Any, Any] | None:
-    """The values as a NumPy array, or ``None`` where they may not be looked at: in ``jit``, ``vmap``, ``torch.compile``.
+def peek(x: Array) -> Any:
+    """The values as a NumPy array, or ``None`` where they are not known: in ``jit``, ``vmap``, ``torch.compile``.
 
     The values are looked at outside the array's own library because a comparison of known values inside ``jax.jit``
     would itself be traced.
@@ -74,12 +74,14 @@ def peek(x: Array) -> np.ndarray[Any, Any] | None:
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
         traced = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x)
-        return None if traced else x.detach().cpu().numpy()
-    if compat.is_jax_array(x):
-        return None if isinstance(x, sys.modules["jax"].core.Tracer) else np.asarray(x)
-    if compat.is_cupy_array(x):
-        return sys.modules["cupy"].asnumpy(x)
-    return x if compat.is_numpy_array(x) else np.from_dlpack(x)
+        values = None if traced else x.detach().cpu().numpy()
+    elif compat.is_jax_array(x):
+        values = None if isinstance(x, sys.modules["jax"].core.Tracer) else np.asarray(x)
+    elif compat.is_cupy_array(x):
+        values = sys.modules["cupy"].asnumpy(x)
+    else:
+        values = x if compat.is_numpy_array(x) else np.from_dlpack(x)
+    return values
 
 
 def reduce(losses: Array, reduction: str) -> Array:

@@ -50,7 +50,9 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], use_safetensors=True, **options)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot load model {name!r}: {error}", fix="Give a folder, a .gguf file or a hub name") from error
+        raise InputError(
+            f"cannot load model {name!r}: {error}", fix="Give a folder, a .gguf file or a hub name"
+        ) from error
     _prepare_tokenizer(tokenizer, name)
     if gguf:
         _forget_quantisation(model)

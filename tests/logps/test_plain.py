@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests_support import tiny_llama
 
 from penchant.logps import AnswerBatch, FrozenCopy, answer_logps
-from tests_support import tiny_llama
 
 PROMPTS = [[5, 6, 7], [8], [9, 10, 11, 12, 13]]
 ANSWERS = [[20, 21], [22, 23, 24, 25, 26, 2], [27]]

@@ -1,4 +1,4 @@
-"""``penchant.train`` end to end on a tiny model: run folder, resuming, evaluation, and bad input that writes nothing."""
+"""``penchant.train`` end to end on a tiny model: run folder, resuming, evaluation, and bad input writing nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 import yaml
+from tests_support import pair_rows, write_jsonl
 
 import penchant
 from penchant.errors import InputError
 from penchant.objectives import METHODS
-from tests_support import pair_rows, write_jsonl
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_resuming_gives_the_uninterrupted_run(run):
     torch.testing.assert_close(resumed.model(ids).logits, whole.model(ids).logits, rtol=1e-5, atol=1e-6)
 
 
-def StopAt(step):  # noqa: N802 - a factory, so that transformers is imported when a test runs
+def StopAt(step):
     from transformers import TrainerCallback
 
     class Stop(TrainerCallback):

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from tests_support import labelled_rows, pair_rows, tiny_llama
 
 from penchant import numpy as oracle
 from penchant.data import read_preferences
@@ -16,7 +17,6 @@ from penchant.objectives import METHODS
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training import PreferenceConfig, PreferenceTrainer
 from penchant.training.microbatch import cut, padded_width
-from tests_support import labelled_rows, pair_rows, tiny_llama
 
 CUTS = {"8x1": 1, "4x2": 2, "3+3+2": 3, "1x8": 8}
 
@@ -100,9 +100,7 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
         own, other = batch([r.completion_ids for r in data]), batch([r.mismatched_ids for r in data])
         z_ref = max(0.0, float(np.mean(score(other, policy) - score(other, reference))))
         labels = [r.label for r in data]
-        expected = oracle.kto_loss(
-            score(own, policy) - score(own, reference), labels, z_ref, value_function="sigmoid"
-        )
+        expected = oracle.kto_loss(score(own, policy) - score(own, reference), labels, z_ref, value_function="sigmoid")
         assert metrics["kl"] == pytest.approx(z_ref)
     else:
         w, l = batch([r.chosen_ids for r in data]), batch([r.rejected_ids for r in data])  # noqa: E741

@@ -28,7 +28,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"the config file is not plain YAML: {problem}", where=where) from error
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise InputError("the config file must map option names to values", where=str(path), got=shorten(content))
-    return {name.replace("-", "_"): value for name, value in content.items()}
+    return {name.replace("-", "_"): _number(value) for name, value in content.items()}
 
 
 def parse_value(text: str) -> Any:
@@ -39,12 +39,14 @@ def parse_value(text: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-    return _number(value) if isinstance(value, str) else value
+    return _number(value)
 
 
-def _number(text: str) -> Any:
+def _number(value: Any) -> Any:
     """YAML 1.1 reads 2e-5 as a string; people mean the number."""
+    if not isinstance(value, str):
+        return value
     try:
-        return float(text)
+        return float(value)
     except ValueError:
-        return text
+        return value

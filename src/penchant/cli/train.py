@@ -69,7 +69,7 @@ def train(
     learning_rate
         Peak learning rate. [default: the method's preset]
     batch_size
-        Pairs per optimiser step, over all processes; cutting them to fit memory is the program's business. [default: 16]
+        Pairs per optimiser step, over all processes; cutting them to fit memory is not your business. [default: 16]
     num_train_epochs
         Passes over the data. [default: 1]
     max_steps
@@ -109,7 +109,9 @@ def require_training() -> None:
     """
     import importlib.util
 
-    missing = [name for name in ("torch", "transformers", "peft", "accelerate", "yaml") if not importlib.util.find_spec(name)]
+    missing = [
+        name for name in ("torch", "transformers", "peft", "accelerate", "yaml") if not importlib.util.find_spec(name)
+    ]
     if missing:
         fix = 'Run pip install "penchant[train]"'
         raise InputError(f"training needs {', '.join(missing)}", where="penchant train", fix=fix)

@@ -56,7 +56,9 @@ def run_demo(output_dir: str) -> Comparison:
     folder = Path(output_dir)
     check_free(folder, resume=False)
     questions = held_out_questions()
-    console.print("[bold]penchant demo[/]: teach a small model to answer concisely, with DPO on pairs of its own answers\n")
+    console.print(
+        "[bold]penchant demo[/]: teach a small model to answer concisely, with DPO on pairs of its own answers\n"
+    )
     loaded = load_model(smollm2_path())
     before = _answers(console, "before", loaded, questions)
     result = train(model=loaded, data=str(PAIRS), output_dir=folder, console=console, **SETTINGS)
@@ -71,7 +73,7 @@ def run_demo(output_dir: str) -> Comparison:
 
 def _answers(console: Console, when: str, loaded: LoadedModel, questions: Sequence[str]) -> list[Answer]:
     with console.status(f"sampling answers to {len(questions)} held-out questions, {when} training"), fast_float32():
-        answers = sample_answers(
+        answers: list[Answer] = sample_answers(
             loaded.model,
             loaded.tokenizer,
             questions,

@@ -29,9 +29,7 @@ class AnswerBatch:
     row_N: Tensor
 
     @classmethod
-    def of(
-        cls, prompts: Sequence[list[int]], answers: Sequence[list[int]], *, pad_id: int, device: Any
-    ) -> AnswerBatch:
+    def of(cls, prompts: Sequence[list[int]], answers: Sequence[list[int]], *, pad_id: int, device: Any) -> AnswerBatch:
         """Lay out prompts and answers, each at least one token long."""
         rows = [prompt + answer[:-1] for prompt, answer in zip(prompts, answers, strict=True)]
         width = max(map(len, rows))

@@ -110,7 +110,12 @@ METHODS: dict[str, Method] = {
             ipo_loss,
             "squared loss to a finite margin 1/(2β): no Bradley-Terry assumption",
             "(a - b - 1/(2β))²",
-            Paper("Azar et al.", "A General Theoretical Paradigm to Understand Learning from Human Preferences", 2023, "2310.12036"),
+            Paper(
+                "Azar et al.",
+                "A General Theoretical Paradigm to Understand Learning from Human Preferences",
+                2023,
+                "2310.12036",
+            ),
         ),
         Method(
             "kto",
@@ -125,14 +130,24 @@ METHODS: dict[str, Method] = {
             simpo_loss,
             "no reference; log-probs per token and a target margin γ",
             "-log σ(β(p̄_w - p̄_l) - γ)",
-            Paper("Meng, Xia, Chen", "SimPO: Simple Preference Optimization with a Reference-Free Reward", 2024, "2405.14734"),
+            Paper(
+                "Meng, Xia, Chen",
+                "SimPO: Simple Preference Optimization with a Reference-Free Reward",
+                2024,
+                "2405.14734",
+            ),
         ),
         Method(
             "orpo",
             orpo_loss,
             "no reference; fine-tuning and an odds-ratio term in one loss",
             "-p̄_w + λ(-log σ(log odds_w - log odds_l))",
-            Paper("Hong, Lee, Thorne", "ORPO: Monolithic Preference Optimization without Reference Model", 2024, "2403.07691"),
+            Paper(
+                "Hong, Lee, Thorne",
+                "ORPO: Monolithic Preference Optimization without Reference Model",
+                2024,
+                "2403.07691",
+            ),
         ),
     )
 }

@@ -57,15 +57,15 @@ class Encoding(Generic[Row]):
             side = "prompt's beginning" if settings.truncation == "keep_end" else "answer's end"
             lines.append(f"{len(self.cut)} rows cut at the {side} (first: {self.cut[0]})")
         if self.same_after_cut:
-            lines.append(f"{len(self.same_after_cut)} pairs dropped, equal after the cut (first: {self.same_after_cut[0]})")
+            lines.append(
+                f"{len(self.same_after_cut)} pairs dropped, equal after the cut (first: {self.same_after_cut[0]})"
+            )
         if self.merged:
             lines.append(f"{self.merged} answers whose first token would merge with the prompt; tokenised on their own")
         return lines
 
 
-def encode_pairs(
-    pairs: Sequence[PreferencePair], style: PromptStyle, settings: EncodeSettings
-) -> Encoding[TokenPair]:
+def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: EncodeSettings) -> Encoding[TokenPair]:
     """Tokenise pairs; the prompt's tokens are the same for both answers.
 
     Raises:
@@ -84,7 +84,7 @@ def encode_pairs(
             if fitted and fitted[1] == fitted[2]:
                 result.same_after_cut.append(pair.source)
             elif fitted:
-                result.rows.append(TokenPair(*fitted, source=pair.source))
+                result.rows.append(TokenPair(fitted[0], fitted[1], fitted[2], pair.source))
     return _nonempty(result, settings)
 
 
@@ -181,7 +181,7 @@ def _fit(
 ) -> list[list[int]] | None:
     """Prompt and answers within max_length by the truncation rule, or ``None`` for a dropped row."""
     longest = max(len(answer) for answer in answers)
-    room = settings.max_length - (longest if settings.truncation == "keep_end" else len(prompt))
+    room: int = settings.max_length - (longest if settings.truncation == "keep_end" else len(prompt))
     if not prompt:
         raise InputError("the prompt has no tokens", where=source, fix="Give a prompt, or a tokenizer with a BOS token")
     if len(prompt) + longest <= settings.max_length:
@@ -203,5 +203,3 @@ def _nonempty(result: Encoding[Row], settings: EncodeSettings) -> Encoding[Row]:
             fix="Raise --max-length, or choose --truncation keep_start or keep_end",
         )
     return result
-
-

@@ -69,15 +69,16 @@ class PreferenceConfig(TrainingArguments):
     lora_target_modules: str = "all-linear"
     dtype: str = "auto"
     disable_dropout: bool = True
-    learning_rate: float | None = None  # type: ignore[assignment]
-    per_device_train_batch_size: int | None = None  # type: ignore[assignment]
+    learning_rate: float | None = None
+    per_device_train_batch_size: int | None = None
+    gradient_accumulation_steps: int = 1
     num_train_epochs: float = 1.0
     lr_scheduler_type: str = "cosine"
     warmup_steps: float = 0.1
     logging_steps: float = 1
     logging_nan_inf_filter: bool = False
     save_strategy: str = "no"
-    save_steps: float | None = None  # type: ignore[assignment]
+    save_steps: float | None = None
     remove_unused_columns: bool | None = False
     disable_tqdm: bool | None = True
     dataloader_pin_memory: bool = False
@@ -98,7 +99,8 @@ class PreferenceConfig(TrainingArguments):
         super().__post_init__()
         if self.n_gpu > 1:
             raise InputError(
-                f"{self.n_gpu} GPUs are visible to one process", fix="Start with accelerate launch -m penchant train ..."
+                f"{self.n_gpu} GPUs are visible to one process",
+                fix="Start with accelerate launch -m penchant train ...",
             )
         self._refuse_unsupported()
 

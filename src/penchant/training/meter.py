@@ -35,4 +35,3 @@ class Meter:
         if {"rewards/chosen", "rewards/rejected"} <= set(means):
             means["rewards/margins"] = means["rewards/chosen"] - means["rewards/rejected"]
         return means
-

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 _SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "kl")
 
 
-class ProgressBar(TrainerCallback):  # type: ignore[misc]
+class ProgressBar(TrainerCallback):
     """Shows steps, rows per second, time left and the latest metrics."""
 
     def __init__(self, console: Console, unit: str) -> None:

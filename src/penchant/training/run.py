@@ -76,7 +76,7 @@ def train(
         callbacks: transformers callbacks.
         console: Where to print; left out, standard output.
         command: The command to write on the model card; left out, the one that is running.
-        **options: Fields of :class:`PreferenceConfig` and the method's constants (``beta``, ``gamma``, ``lambda_`` ...).
+        **options: Fields of :class:`PreferenceConfig`, and the constants of the method (``beta``, ``lambda_``, ...).
 
     Raises:
         InputError: if anything given is wrong; nothing is written then.
@@ -95,7 +95,7 @@ def train(
     if held_out:
         say(f"eval data  {held_out.summary()}")
     with fast_float32() as fast:
-        loaded = model if isinstance(model, LoadedModel) else _load(model, config, trust_remote_code)
+        loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
         say(f"model      {loaded.description}{'; oneDNN float32 products' if fast else ''}")
         style = PromptStyle.of(loaded.tokenizer, config.chat_template)
         train_rows, eval_rows = _encode(chosen, rows.rows, held_out.rows if held_out else None, style, config, say)
@@ -219,7 +219,11 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
     """What the summary and the model card say of the training."""
     config = trainer.args
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-    what = f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {config.lora_target_modules}" if config.lora else "all weights"
+    what = (
+        f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {config.lora_target_modules}"
+        if config.lora
+        else "all weights"
+    )
     unit = "pairs" if trainer.method.needs_pairs else "answers"
     return {
         "training": f"{what}; {trained:,} trained parameters, learning rate {config.learning_rate:g}",

@@ -86,7 +86,7 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-class JsonLog(TrainerCallback):  # type: ignore[misc]
+class JsonLog(TrainerCallback):
     """Appends every log line to ``log.jsonl`` in the run folder."""
 
     def __init__(self, folder: Path) -> None:
