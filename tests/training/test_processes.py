@@ -1,0 +1,45 @@
+"""Two processes make the same update as one: the batch size counts pairs over all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import penchant
+from penchant.objectives import METHODS
+
+COMMON = {"batch_size": 8, "max_steps": 3, "learning_rate": 5e-3}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_equal_one(method, tiny_model_folder, pairs_file, labelled_file, tmp_path):
+    from safetensors.torch import load_file
+
+    data = str(pairs_file if METHODS[method].needs_pairs else labelled_file)
+    settings = {"model": str(tiny_model_folder), "data": data, "method": method} | COMMON
+    one = penchant.train(**settings, output_dir=tmp_path / "one", use_cpu=True)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no"]
+    command = [sys.executable, *launch, "--dynamo_backend=no", "-m", "penchant", "train", *options]
+    two = tmp_path / "two"
+    subprocess.run(
+        [*command, f"--output-dir={two}", "--use-cpu=true"],
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=300,
+    )
+    expected = load_file(one.output_dir / "adapter_model.safetensors")
+    found = load_file(two / "adapter_model.safetensors")
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=2e-5)
+    first = (two / "log.jsonl").read_text().splitlines()[0]
+    line = json.loads(first)
+    for name in ("loss", "rewards/margins", "logps/chosen", "logps/rejected", "grad_norm"):
+        assert line[name] == pytest.approx(one.history[0][name], rel=1e-4, abs=1e-6), name
