@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests_support import tiny_llama
 
-from penchant.logps import AnswerBatch, FrozenCopy, answer_logps
+from penchant.logps import AnswerBatch, Engine, FrozenCopy, answer_logps
 
 PROMPTS = [[5, 6, 7], [8], [9, 10, 11, 12, 13]]
 ANSWERS = [[20, 21], [22, 23, 24, 25, 26, 2], [27]]
@@ -64,12 +64,12 @@ def test_frozen_copy_stays_while_the_model_moves():
     reference = FrozenCopy.of(model)
     batch = AnswerBatch.of(PROMPTS, ANSWERS, pad_id=0, device="cpu")
     before = answer_logps(model, batch)
-    torch.testing.assert_close(reference.logps(batch), before.detach(), rtol=0, atol=0)
+    torch.testing.assert_close(reference.logps(Engine(packed=False), batch), before.detach(), rtol=0, atol=0)
     with torch.no_grad():
         model.lm_head.weight.add_(0.1 * torch.randn_like(model.lm_head.weight))
-    torch.testing.assert_close(reference.logps(batch), before.detach(), rtol=0, atol=0)
+    torch.testing.assert_close(reference.logps(Engine(packed=False), batch), before.detach(), rtol=0, atol=0)
     assert not torch.allclose(answer_logps(model, batch), before)
-    assert not reference.logps(batch).requires_grad
+    assert not reference.logps(Engine(packed=False), batch).requires_grad
 
 
 def tiny_family(name):

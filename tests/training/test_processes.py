@@ -25,7 +25,14 @@ def test_two_processes_equal_one(method, tiny_model_folder, pairs_file, labelled
     settings = {"model": str(tiny_model_folder), "data": data, "method": method} | COMMON
     one = penchant.train(**settings, output_dir=tmp_path / "one", use_cpu=True)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no"]
+    launch = [
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes=2",
+        "--num_machines=1",
+        "--mixed_precision=no",
+    ]
     command = [sys.executable, *launch, "--dynamo_backend=no", "-m", "penchant", "train", *options]
     two = tmp_path / "two"
     subprocess.run(

@@ -12,11 +12,11 @@ from tests_support import labelled_rows, pair_rows, tiny_llama
 from penchant import numpy as oracle
 from penchant.data import read_preferences
 from penchant.errors import InputError
-from penchant.logps import AnswerBatch, answer_logps
+from penchant.logps import AnswerBatch, Engine, answer_logps
 from penchant.objectives import METHODS
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training import PreferenceConfig, PreferenceTrainer
-from penchant.training.microbatch import cut, padded_width
+from penchant.training.microbatch import cut
 
 CUTS = {"8x1": 1, "4x2": 2, "3+3+2": 3, "1x8": 8}
 
@@ -86,6 +86,10 @@ def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lo
         assert metrics == pytest.approx(whole_metrics, rel=1e-5, abs=1e-6), name
     _, by_tokens, _ = gradients(trainer, data, micro_batch_size=None, micro_batch_tokens=100)
     assert (by_tokens - whole).norm() / whole.norm() <= 1e-6
+    assert trainer.engine.packed
+    trainer.engine = Engine(packed=False)
+    _, plain, _ = gradients(trainer, data, micro_batch_tokens=10**6)
+    assert (plain - whole).norm() / whole.norm() <= 1e-6
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -95,7 +99,8 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
     loss, _, metrics = gradients(trainer, data)
     batch = lambda answers: AnswerBatch.of([r.prompt_ids for r in data], answers, pad_id=0, device="cpu")  # noqa: E731
     score = lambda b, f: f(b).detach().numpy()  # noqa: E731
-    policy, reference = lambda b: answer_logps(trainer.model, b), getattr(trainer.reference, "logps", None)
+    policy = lambda b: answer_logps(trainer.model, b)  # noqa: E731
+    reference = lambda b: trainer.reference.logps(Engine(packed=False), b)  # noqa: E731
     if method == "kto":
         own, other = batch([r.completion_ids for r in data]), batch([r.mismatched_ids for r in data])
         z_ref = max(0.0, float(np.mean(score(other, policy) - score(other, reference))))
@@ -142,7 +147,9 @@ def test_reference_is_the_model_in_memory_not_the_one_on_disk(make_trainer, rows
     start = copy.deepcopy(trainer.model)
     move(trainer.model)
     batch = AnswerBatch.of([rows[True][0].prompt_ids], [rows[True][0].chosen_ids], pad_id=0, device="cpu")
-    torch.testing.assert_close(trainer.reference.logps(batch), answer_logps(start, batch).detach(), rtol=0, atol=0)
+    torch.testing.assert_close(
+        trainer.reference.logps(Engine(packed=False), batch), answer_logps(start, batch).detach(), rtol=0, atol=0
+    )
 
 
 def test_loss_that_is_not_finite_names_the_row(make_trainer, rows):
@@ -153,14 +160,23 @@ def test_loss_that_is_not_finite_names_the_row(make_trainer, rows):
         trainer.training_step(trainer.model, {"rows": rows[True]})
 
 
-def test_cut_keeps_every_row_once_within_the_budget(rows):
+def packed_positions(part):
+    return sum(len(row.prompt_ids) + len(row.chosen_ids) + len(row.rejected_ids) for row in part)
+
+
+def padded_positions(part):
+    return 2 * len(part) * max(len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) for row in part)
+
+
+@pytest.mark.parametrize(("packed", "positions"), [(True, packed_positions), (False, padded_positions)])
+def test_cut_keeps_every_row_once_within_the_budget(rows, packed, positions):
     data = rows[True]
     for max_rows, max_tokens in ((1, 10), (3, 10**6), (None, 200), (None, 1)):
-        parts = list(cut(data, max_rows=max_rows, max_tokens=max_tokens))
+        parts = list(cut(data, max_rows=max_rows, max_tokens=max_tokens, packed=packed))
         assert sorted(r.source for part in parts for r in part) == sorted(r.source for r in data)
         for part in parts:
             assert max_rows is None or len(part) <= max_rows
-            assert len(part) == 1 or 2 * len(part) * max(map(padded_width, part)) <= max_tokens
+            assert len(part) == 1 or positions(part) <= max_tokens
 
 
 def test_evaluation_is_the_mean_over_all_rows(make_trainer, rows):

@@ -1,6 +1,18 @@
 """From tokens to log-probs: a few numbers per answer. No method's constants are known here."""
 
+from penchant.logps.engine import Engine, choose_engine
+from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
 from penchant.logps.reference import AdapterOff, FrozenCopy, Reference
 
-__all__ = ["AdapterOff", "AnswerBatch", "FrozenCopy", "Reference", "answer_logps"]
+__all__ = [
+    "AdapterOff",
+    "AnswerBatch",
+    "Engine",
+    "FrozenCopy",
+    "Group",
+    "PackedBatch",
+    "Reference",
+    "answer_logps",
+    "choose_engine",
+]

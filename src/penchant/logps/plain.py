@@ -62,10 +62,18 @@ def answer_logps(model: Any, batch: AnswerBatch) -> Tensor:
     output = model(
         input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=batch.keep_BT, use_cache=False
     )
-    logits_NV = output.logits
-    assert logits_NV.shape[0] == batch.target_N.shape[0], "the model did not honour logits_to_keep"
-    wide_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
-    logp_N = -torch.nn.functional.cross_entropy(wide_NV, batch.target_N, reduction="none")
+    return sum_logps(output.logits, batch.target_N, batch.row_N, batch.ids_BT.shape[0])
+
+
+def sum_logps(logits_NV: Tensor, target_N: Tensor, row_N: Tensor, rows: int) -> Tensor:
+    """Log-softmax at the targets, float32 or wider, summed by row; shape ``(rows,)``."""
+    assert logits_NV.shape[0] == target_N.shape[0], "the model did not honour logits_to_keep"
+    exact_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
+    return sum_by_row(-torch.nn.functional.cross_entropy(exact_NV, target_N, reduction="none"), row_N, rows)
+
+
+def sum_by_row(logp_N: Tensor, row_N: Tensor, rows: int) -> Tensor:
+    """Token log-probs summed by row, in float64; shape ``(rows,)``."""
     wide = torch.float32 if logp_N.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-    sums_B = torch.zeros(batch.ids_BT.shape[0], dtype=wide, device=logp_N.device)
-    return sums_B.index_add(0, batch.row_N, logp_N.to(wide))
+    sums = torch.zeros(rows, dtype=wide, device=logp_N.device)
+    return sums.index_add(0, row_N, logp_N.to(wide))

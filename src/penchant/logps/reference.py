@@ -1,4 +1,4 @@
-"""The reference: what the policy was before training, computed by the same code as the policy."""
+"""The reference: what the policy was before training, computed by the same engine as the policy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from penchant.logps.plain import AnswerBatch, answer_logps
+from penchant.logps.engine import Engine
+from penchant.logps.layout import PackedBatch
+from penchant.logps.plain import AnswerBatch
 
 
 class Reference(Protocol):
@@ -20,8 +22,13 @@ class Reference(Protocol):
         """One clause for the run's summary."""
         ...
 
-    def logps(self, batch: AnswerBatch) -> Tensor:
-        """As :func:`penchant.logps.answer_logps`, under the reference."""
+    @property
+    def model(self) -> Any:
+        """The model whose forward pass is run."""
+        ...
+
+    def logps(self, engine: Engine, batch: PackedBatch | AnswerBatch) -> Tensor:
+        """As :meth:`penchant.logps.Engine.logps`, under the reference."""
         ...
 
 
@@ -33,9 +40,9 @@ class AdapterOff:
     description: str = "the base model, with the adapter switched off"
 
     @torch.no_grad()
-    def logps(self, batch: AnswerBatch) -> Tensor:
+    def logps(self, engine: Engine, batch: PackedBatch | AnswerBatch) -> Tensor:
         with self.model.disable_adapter():
-            return answer_logps(self.model, batch)
+            return engine.logps(self.model, batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +57,5 @@ class FrozenCopy:
         return cls(copy.deepcopy(model).requires_grad_(False).eval())
 
     @torch.no_grad()
-    def logps(self, batch: AnswerBatch) -> Tensor:
-        return answer_logps(self.model, batch)
+    def logps(self, engine: Engine, batch: PackedBatch | AnswerBatch) -> Tensor:
+        return engine.logps(self.model, batch)

@@ -40,6 +40,7 @@ class PreferenceConfig(TrainingArguments):
             ``per_device_train_batch_size * gradient_accumulation_steps * processes`` where those are given, else 16.
         micro_batch_size: Most rows in one forward pass; left out, only ``micro_batch_tokens`` limits it.
         micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
+        packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
         chat_template: ``auto`` (the tokenizer's, if it has one) or ``none``.
@@ -59,6 +60,7 @@ class PreferenceConfig(TrainingArguments):
     batch_size: int | None = None
     micro_batch_size: int | None = None
     micro_batch_tokens: int = 2048
+    packing: bool = True
     max_length: int = 1024
     truncation: str = "drop"
     chat_template: str = "auto"

@@ -10,25 +10,34 @@ from penchant.records import TokenAnswer, TokenPair
 Row = TypeVar("Row", TokenPair, TokenAnswer)
 
 
-def padded_width(row: TokenPair | TokenAnswer) -> int:
-    """Positions of the row's longest sequence."""
-    if isinstance(row, TokenPair):
-        return len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids))
-    return len(row.prompt_ids) + max(len(row.completion_ids), len(row.mismatched_ids))
+def cut(rows: Sequence[Row], *, max_rows: int | None, max_tokens: int, packed: bool) -> Iterator[list[Row]]:
+    """Micro-batches of rows of similar length, each at most max_rows rows and max_tokens positions.
 
-
-def cut(rows: Sequence[Row], *, max_rows: int | None, max_tokens: int) -> Iterator[list[Row]]:
-    """Micro-batches of rows of similar length, each at most max_rows rows and max_tokens positions, padding included.
-
-    A pair counts as two sequences. A single row over the budget goes alone.
+    Packed, a pair takes its prompt once and both answers; otherwise every answer takes a row as wide as the widest,
+    padding included. A single row over the budget goes alone.
     """
     part: list[Row] = []
-    for row in sorted(rows, key=padded_width):
-        sequences = 2 if isinstance(row, TokenPair) else 1
-        tokens = (len(part) + 1) * sequences * padded_width(row)
+    for row in sorted(rows, key=_positions):
+        tokens = sum(map(_positions, [*part, row])) if packed else _padded([*part, row])
         if part and (tokens > max_tokens or len(part) == max_rows):
             yield part
             part = []
         part.append(row)
     if part:
         yield part
+
+
+def _answers(row: TokenPair | TokenAnswer) -> tuple[int, ...]:
+    """Lengths of the answers that go through the model together; a mismatched answer goes in another pass."""
+    if isinstance(row, TokenPair):
+        return len(row.chosen_ids), len(row.rejected_ids)
+    return (max(len(row.completion_ids), len(row.mismatched_ids)),)
+
+
+def _positions(row: TokenPair | TokenAnswer) -> int:
+    return len(row.prompt_ids) + sum(_answers(row))
+
+
+def _padded(rows: Sequence[TokenPair | TokenAnswer]) -> int:
+    width = max(len(row.prompt_ids) + max(_answers(row)) for row in rows)
+    return width * sum(len(_answers(row)) for row in rows)

@@ -228,6 +228,7 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
     return {
         "training": f"{what}; {trained:,} trained parameters, learning rate {config.learning_rate:g}",
         "reference": trainer.reference.description if trainer.reference else "none (the method has no reference)",
+        "engine": trainer.engine.description,
         "prompts": style.describe(),
         "steps": f"{config.batch_size} {unit} per optimiser step over {config.world_size} process(es), {rows} {unit}",
     }

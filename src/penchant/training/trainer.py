@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_measures, pair_measures
 from penchant.errors import InputError
-from penchant.logps import AdapterOff, AnswerBatch, FrozenCopy, Reference, answer_logps
+from penchant.logps import AdapterOff, AnswerBatch, FrozenCopy, Group, PackedBatch, Reference, choose_engine
 from penchant.objectives import get_method
 from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
@@ -57,6 +57,7 @@ class PreferenceTrainer(Trainer):
         if args.disable_dropout:
             disable_dropout(model)
         self.reference = (reference or default_reference(model)) if self.method.needs_reference else None
+        self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
         self.meter = Meter()
         super().__init__(
             model=model,
@@ -75,12 +76,14 @@ class PreferenceTrainer(Trainer):
         model.train()
         rows = inputs["rows"]
         count = self._over_processes(torch.tensor(float(len(rows)), device=self.args.device))
-        z_ref = self._z_ref(model, rows)
+        with self._engaged():
+            z_ref = self._z_ref(model, rows)
         parts = self._cut(rows)
         scale = self.accelerator.num_processes / count
         shares = []
         for index, part in enumerate(parts):
-            with nullcontext() if index == len(parts) - 1 else self.accelerator.no_sync(model):
+            last = index == len(parts) - 1
+            with self._engaged(), nullcontext() if last else self.accelerator.no_sync(model):
                 losses, measures = self._losses(model, part, z_ref)
                 loss = losses.sum() * scale
                 self.accelerator.backward(loss)
@@ -102,7 +105,7 @@ class PreferenceTrainer(Trainer):
         meter, batches = Meter(), []
         for inputs in dataloader:
             batches.append(inputs["rows"])
-        with torch.no_grad():
+        with torch.no_grad(), self._engaged():
             z_ref = self._z_ref(model, [row for rows in batches for row in rows])
             for rows in batches:
                 for part in self._cut(rows):
@@ -128,9 +131,9 @@ class PreferenceTrainer(Trainer):
             return
         self.model.train()
         for part in self._cut(rows):
-            batch = self._layout([row.prompt_ids for row in part], [first_answer(row) for row in part])
-            with torch.no_grad(), self.compute_loss_context_manager():
-                gap = (answer_logps(self.model, batch) - self.reference.logps(batch)).abs().max().item()
+            batch = self._lay_out([(row.prompt_ids, [first_answer(row)]) for row in part])
+            with torch.no_grad(), self._engaged():
+                gap = (self._logps(self.model, batch) - self._ref_logps(batch)).abs().max().item()
             if not gap <= _AGREEMENT:
                 raise InputError(
                     "policy and reference disagree before the first step, so margins would not start at 0",
@@ -160,17 +163,16 @@ class PreferenceTrainer(Trainer):
             return losses, measure(self.method, self.constants, logps)
 
     def _pair_logps(self, model: Any, rows: list[TokenPair]) -> PairLogps:
-        answers = [row.chosen_ids for row in rows] + [row.rejected_ids for row in rows]
-        batch = self._layout([row.prompt_ids for row in rows] * 2, answers)
-        policy_w, policy_l = self._policy_logps(model, batch).chunk(2)
-        ref_w, ref_l = self.reference.logps(batch).chunk(2) if self.reference else (None, None)
-        lengths_w, lengths_l = batch.lengths.chunk(2)
+        batch = self._lay_out([(row.prompt_ids, [row.chosen_ids, row.rejected_ids]) for row in rows])
+        policy_w, policy_l = self._logps(model, batch).view(-1, 2).unbind(1)
+        ref_w, ref_l = self._ref_logps(batch).view(-1, 2).unbind(1) if self.reference else (None, None)
+        lengths_w, lengths_l = batch.lengths.view(-1, 2).unbind(1)
         return PairLogps(policy_w, policy_l, ref_w, ref_l, lengths_w, lengths_l)
 
     def _answer_logps(self, model: Any, rows: list[TokenAnswer], z_ref: Tensor) -> AnswerLogps:
-        batch = self._layout([row.prompt_ids for row in rows], [row.completion_ids for row in rows])
-        policy = self._policy_logps(model, batch)
-        reference = self.reference.logps(batch) if self.reference else None
+        batch = self._lay_out([(row.prompt_ids, [row.completion_ids]) for row in rows])
+        policy = self._logps(model, batch)
+        reference = self._ref_logps(batch) if self.reference else None
         labels = torch.tensor([row.label for row in rows], device=self.args.device)
         return AnswerLogps(policy, reference, batch.lengths, labels, z_ref)
 
@@ -179,25 +181,33 @@ class PreferenceTrainer(Trainer):
         """max(0, mean log-ratio of answers set under other prompts), over the whole step and all processes."""
         if "z_ref" not in self.method.inputs:
             return torch.zeros((), device=self.args.device)
-        assert self.reference is not None
         sums = []
         for part in self._cut(rows):
-            batch = self._layout([row.prompt_ids for row in part], [row.mismatched_ids for row in part])
-            ratios = self._policy_logps(model, batch) - self.reference.logps(batch)
+            batch = self._lay_out([(row.prompt_ids, [row.mismatched_ids]) for row in part])
+            ratios = self._logps(model, batch) - self._ref_logps(batch)
             sums.append(torch.stack([ratios.sum(), ratios.new_tensor(len(part))]))
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         return (ratio_sum / count).clamp(min=0)
 
-    def _policy_logps(self, model: Any, batch: AnswerBatch) -> Tensor:
+    def _logps(self, model: Any, batch: PackedBatch | AnswerBatch) -> Tensor:
         with self.compute_loss_context_manager():
-            return answer_logps(model, batch)
+            return self.engine.logps(model, batch)
 
-    def _layout(self, prompts: list[list[int]], answers: list[list[int]]) -> AnswerBatch:
-        pad_id = self.processing_class.pad_token_id
-        return AnswerBatch.of(prompts, answers, pad_id=pad_id, device=self.args.device)
+    def _ref_logps(self, batch: PackedBatch | AnswerBatch) -> Tensor:
+        assert self.reference is not None, "asked for the reference of a method without one"
+        with self.compute_loss_context_manager():
+            return self.reference.logps(self.engine, batch)
+
+    def _lay_out(self, groups: list[Group]) -> PackedBatch | AnswerBatch:
+        return self.engine.lay_out(groups, self.args.device)
+
+    def _engaged(self) -> AbstractContextManager[None]:
+        models = [self.model] if self.reference is None else [self.model, self.reference.model]
+        return self.engine.engaged(*models)
 
     def _cut(self, rows: Sequence[Any]) -> list[Rows]:
-        return list(cut(rows, max_rows=self.args.micro_batch_size, max_tokens=self.args.micro_batch_tokens))
+        limits = {"max_rows": self.args.micro_batch_size, "max_tokens": self.args.micro_batch_tokens}
+        return list(cut(rows, **limits, packed=self.engine.packed))
 
     def _over_processes(self, value: Tensor) -> Tensor:
         reduced: Tensor = self.accelerator.reduce(value, reduction="sum")

@@ -1,0 +1,74 @@
+"""Several prompts with their answers in one row, each prompt once: ``[p c r | p c r | ...]``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+Group: TypeAlias = tuple[list[int], Sequence[list[int]]]
+"""A prompt's token ids and the token ids of each answer to it; none is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One group in the row: where it starts, its prompt's length, and the positions that each answer takes."""
+
+    start: int
+    prompt: int
+    answers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBatch:
+    """Groups as one row of T positions. An answer's last token predicts nothing and is left out of the row.
+
+    Attributes:
+        ids_1T: The tokens.
+        position_1T: Their positions: every answer goes on from its prompt's end.
+        spans: What attention has to know.
+        predict_N: The position whose hidden state predicts each answer token; an answer's first token is predicted by
+            the prompt's last position, which every answer shares.
+        target_N: The answer tokens.
+        row_N: The answer that each belongs to, counted through the groups.
+        lengths: Tokens per answer, shape ``(answers,)``.
+    """
+
+    ids_1T: Tensor
+    position_1T: Tensor
+    spans: tuple[Span, ...]
+    predict_N: Tensor
+    target_N: Tensor
+    row_N: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], *, device: Any) -> PackedBatch:
+        """Lay groups out one after the other."""
+        ids: list[int] = []
+        positions: list[int] = []
+        predict: list[int] = []
+        spans: list[Span] = []
+        for prompt, answers in groups:
+            start, last = len(ids), len(ids) + len(prompt) - 1
+            ids += prompt
+            positions += range(len(prompt))
+            for answer in answers:
+                predict += [last, *range(len(ids), len(ids) + len(answer) - 1)]
+                ids += answer[:-1]
+                positions += range(len(prompt), len(prompt) + len(answer) - 1)
+            spans.append(Span(start, len(prompt), tuple(len(answer) - 1 for answer in answers)))
+        flat = [answer for _, answers in groups for answer in answers]
+        lengths = torch.tensor([len(answer) for answer in flat], device=device)
+        return cls(
+            ids_1T=torch.tensor([ids], device=device),
+            position_1T=torch.tensor([positions], device=device),
+            spans=tuple(spans),
+            predict_N=torch.tensor(predict, device=device),
+            target_N=torch.tensor([token for answer in flat for token in answer], device=device),
+            row_N=torch.repeat_interleave(torch.arange(len(flat), device=device), lengths),
+            lengths=lengths,
+        )

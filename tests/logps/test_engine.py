@@ -1,0 +1,223 @@
+"""Packed rows give what plain rows give, on every family that is claimed; the others are refused, with the reason."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests_support import tiny_llama
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from penchant.logps import Engine, PackedBatch, choose_engine
+from penchant.logps import attention as attention_room
+
+SIZES = {
+    "vocab_size": 128,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "initializer_range": 0.2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+PACKED = {
+    "llama": {},
+    "qwen2": {},
+    "qwen3": {},
+    "mistral": {"sliding_window": 4},
+    "gemma": {},
+    "gemma2": {"sliding_window": 4, "query_pre_attn_scalar": 8, "attn_logit_softcapping": 2.0},
+    "gemma3_text": {"sliding_window": 4, "query_pre_attn_scalar": 8},
+    "olmo2": {},
+    "olmo3": {"sliding_window": 4},
+    "phi3": {},
+    "granite": {},
+    "smollm3": {},
+    "cohere2": {"sliding_window": 4},
+    "glm4": {},
+    "mixtral": {"num_local_experts": 4, "sliding_window": None},
+    "gpt2": GPT,
+    "gpt_neox": {},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32, "dropout": 0.0, "attention_dropout": 0.0},
+}
+REFUSED = {
+    "bloom": {"n_layer": 2, "n_head": 4, "hidden_dropout": 0.0, "attention_dropout": 0.0},
+    "gptj": GPT | {"rotary_dim": 4},
+    "mamba": {},
+    "mamba2": {"num_heads": 8, "head_dim": 8, "state_size": 8, "n_groups": 1},
+    "jamba": {"num_experts": 2},
+    "qwen3_next": {},
+    "recurrent_gemma": {},
+    "llama4_text": {"intermediate_size_mlp": 64, "num_local_experts": 2},
+    "gpt_oss": {"num_local_experts": 4, "sliding_window": 4, "num_experts_per_tok": 2},
+    "stablelm": {},
+}
+GROUPS = [
+    ([5, 6, 7, 8, 9, 10], [[20, 21, 22, 23, 24, 25, 26], [27, 28, 2]]),
+    ([11], [[30], [31, 32, 33, 34, 35, 36]]),
+    ([12, 13, 14], [[40, 41], [42], [43, 44, 45, 46]]),
+    ([15, 16], [[50, 51, 2]]),
+]
+
+
+def tiny(family, changes, dtype=torch.float32):
+    torch.manual_seed(0)
+    sizes = {name: value for name, value in SIZES.items() if not (family == "falcon" and name == "head_dim")}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **(sizes | changes)))
+    return model.to(dtype).train()
+
+
+def run(model, engine, groups):
+    """Log-probs, and gradients of an uneven sum of them by every weight."""
+    with engine.engaged(model):
+        logps = engine.logps(model, engine.lay_out(groups, "cpu"))
+        weights = torch.linspace(-1.0, 2.0, len(logps), dtype=logps.dtype)
+        gradients = torch.autograd.grad((weights * logps).sum(), list(model.parameters()), allow_unused=True)
+    return logps.detach(), torch.cat([g.flatten() for g in gradients if g is not None])
+
+
+@pytest.mark.parametrize("family", PACKED)
+def test_packed_equals_plain_in_value_and_gradient(family):
+    model = tiny(family, PACKED[family])
+    engine = choose_engine(model, 0)
+    assert engine.packed, engine.description
+    expected, slopes = run(model, Engine(packed=False), GROUPS)
+    found, others = run(model, engine, GROUPS)
+    assert ((found - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
+    assert (others - slopes).norm() <= 1e-5 * slopes.norm()
+    shuffled, _ = run(model, engine, GROUPS[::-1])
+    by_group = torch.split(shuffled, [1, 3, 2, 2])
+    torch.testing.assert_close(torch.cat(by_group[::-1]), found, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_what_cannot_be_packed_is_refused_with_the_reason(family):
+    model = tiny(family, REFUSED[family])
+    before = model.config._attn_implementation
+    engine = choose_engine(model, 0)
+    assert not engine.packed
+    assert engine.reason
+    assert model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_adapters_and_activation_checkpointing(checkpointing):
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(tiny("llama", {}), LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    if checkpointing:
+        model.gradient_checkpointing_enable()
+        model.enable_input_require_grads()
+    engine = choose_engine(model, 0)
+    assert engine.packed, engine.description
+    trained = [p for p in model.parameters() if p.requires_grad]
+    sides = []
+    for choice in (Engine(packed=False), engine):
+        with choice.engaged(model):
+            logps = choice.logps(model, choice.lay_out(GROUPS, "cpu"))
+            sides.append(torch.cat([g.flatten() for g in torch.autograd.grad(logps.sum(), trained)]))
+    assert (sides[1] - sides[0]).norm() <= 1e-5 * sides[0].norm()
+
+
+def broken(name):
+    """A layout or an attention with one mistake, as a patch of the room it lives in."""
+    whole = attention_room._attend
+
+    def no_window(query, key, value, scaling, window, softcap):
+        return whole(query, key, value, scaling, None, softcap)
+
+    def no_softcap(query, key, value, scaling, window, softcap):
+        return whole(query, key, value, scaling, window, None)
+
+    def no_scale(query, key, value, scaling, window, softcap):
+        return whole(query, key, value, 0.5, window, softcap)
+
+    def blind_to_prompt(query, key, value, scaling, window, softcap):
+        length = query.shape[2]
+        return whole(query, key[:, :, -length:], value[:, :, -length:], scaling, window, softcap)
+
+    return {"window": no_window, "softcap": no_softcap, "scale": no_scale, "prompt": blind_to_prompt}[name]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "family"), [("window", "mistral"), ("softcap", "gemma2"), ("scale", "llama"), ("prompt", "llama")]
+)
+def test_a_broken_attention_is_caught_by_the_self_check(monkeypatch, mistake, family):
+    monkeypatch.setattr(attention_room, "_attend", broken(mistake))
+    engine = choose_engine(tiny(family, PACKED[family]), 0)
+    assert not engine.packed
+    assert "differ" in engine.reason
+
+
+def test_broken_positions_are_caught_by_the_self_check(monkeypatch):
+    right = PackedBatch.of.__func__
+
+    def wrong(cls, groups, *, device):
+        batch = right(cls, groups, device=device)
+        row = torch.arange(batch.ids_1T.shape[1])[None]
+        return PackedBatch(batch.ids_1T, row, batch.spans, batch.predict_N, batch.target_N, batch.row_N, batch.lengths)
+
+    monkeypatch.setattr(PackedBatch, "of", classmethod(wrong))
+    assert not choose_engine(tiny("llama", {}), 0).packed
+
+
+def test_no_tensor_of_tokens_by_vocabulary_is_made_with_a_frozen_head():
+    """The widest tensor of a forward and backward pass, by number of entries, against N x V."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Widest(TorchDispatchMode):
+        entries = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, tuple | list) else [result]:
+                if isinstance(tensor, torch.Tensor):
+                    self.entries = max(self.entries, tensor.numel())
+            return result
+
+    vocabulary = 20_000
+    groups = [([5, 6, 7], [list(range(20, 60)), list(range(60, 90))])] * 3
+    for trained_head, made in ((False, False), (True, True)):
+        model = tiny_llama(vocabulary, tie_word_embeddings=False)
+        model.get_input_embeddings().requires_grad_(False)
+        model.lm_head.requires_grad_(trained_head)
+        engine = choose_engine(model, 0)
+        assert engine.streamed != trained_head, engine.description
+        with Widest() as widest, engine.engaged(model):
+            engine.logps(model, engine.lay_out(groups, "cpu")).sum().backward()
+        assert (widest.entries >= 210 * vocabulary) == made, widest.entries
+
+
+def test_attention_is_the_models_own_outside_the_engine():
+    model = tiny_llama(64)
+    before = model.config._attn_implementation
+    engine = choose_engine(model, 0)
+    with engine.engaged(model):
+        assert model.config._attn_implementation == attention_room.NAME
+    assert model.config._attn_implementation == before
+
+
+def test_attention_dropout_is_refused():
+    engine = choose_engine(tiny("llama", {"attention_dropout": 0.5}), 0)
+    assert not engine.packed
+    assert "dropout" in engine.reason
+
+
+def test_packing_can_be_switched_off():
+    engine = choose_engine(tiny_llama(64), 0, packing=False)
+    assert not engine.packed
+    assert "asked for" in engine.description
+
+
+def test_layout_computes_each_prompt_once():
+    batch = PackedBatch.of(GROUPS, device="cpu")
+    assert batch.ids_1T.shape[1] == sum(len(p) + sum(len(a) - 1 for a in answers) for p, answers in GROUPS)
+    assert batch.lengths.tolist() == [7, 3, 1, 6, 2, 1, 4, 3]
+    assert batch.position_1T[0, :14].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 6, 7]
