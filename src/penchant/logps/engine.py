@@ -165,7 +165,12 @@ def _probe_groups(config: Any) -> list[Group]:
     window = getattr(config, "sliding_window", None) or 0
     length = window + 3 if window <= 256 else 6
     generator = torch.Generator().manual_seed(0)
-    draw = lambda n: torch.randint(3, config.get_text_config().vocab_size, (n,), generator=generator).tolist()  # noqa: E731
+    vocabulary = config.get_text_config().vocab_size
+
+    def draw(count: int) -> list[int]:
+        tokens: list[int] = torch.randint(3, vocabulary, (count,), generator=generator).tolist()
+        return tokens
+
     return [(draw(length), [draw(7), draw(4)]), (draw(1), [draw(1), draw(length), draw(2)])]
 
 
@@ -174,9 +179,7 @@ def _probe(model: Any, engine: Engine, groups: list[Group]) -> tuple[Tensor, Ten
     device = next(model.parameters()).device
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     logps = engine.logps(model, engine.lay_out(groups, device))
-    weights = (
-        torch.arange(1, len(logps) + 1, device=device) * torch.tensor([1, -1] * len(logps), device=device)[: len(logps)]
-    )
+    weights = torch.tensor([float((-1) ** index * (index + 1)) for index in range(len(logps))], device=device)
     slopes = torch.autograd.grad((weights * logps).sum(), trained, allow_unused=True)
     return logps.detach(), torch.cat([slope.flatten().float() for slope in slopes if slope is not None])
 

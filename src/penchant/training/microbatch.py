@@ -18,7 +18,8 @@ def cut(rows: Sequence[Row], *, max_rows: int | None, max_tokens: int, packed: b
     """
     part: list[Row] = []
     for row in sorted(rows, key=_positions):
-        tokens = sum(map(_positions, [*part, row])) if packed else _padded([*part, row])
+        trial: list[Row] = [*part, row]
+        tokens = sum(_positions(one) for one in trial) if packed else _padded(trial)
         if part and (tokens > max_tokens or len(part) == max_rows):
             yield part
             part = []
