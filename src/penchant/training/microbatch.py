@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from penchant.records import TokenAnswer, TokenPair
 
-Row = TypeVar("Row", TokenPair, TokenAnswer)
+Row = TypeVar("Row", bound=TokenPair | TokenAnswer)
 
 
 def cut(rows: Sequence[Row], *, max_rows: int | None, max_tokens: int, packed: bool) -> Iterator[list[Row]]:
