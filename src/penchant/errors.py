@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST_NAMES = 20
+
 
 class InputError(ValueError):
     """Something the user gave is wrong; the message is one line and needs no traceback.
@@ -35,10 +37,12 @@ def _rebuild(kind: type[InputError], what: str, where: str | None, got: str | No
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """``Did you mean 'dpo'?`` for the nearest known word, else the list of known words."""
+    """``Did you mean 'dpo'?`` for the nearest known word, else the known words if they are few."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}"
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}" if len(names) <= _MOST_NAMES else "See penchant train --help"
 
 
 def shorten(value: object, limit: int = 60) -> str:

@@ -46,18 +46,34 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
     source, gguf = _locate(path, name)
     if gguf:
         options["gguf_file"] = gguf
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], use_safetensors=True, **options)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot load model {name!r}: {error}", fix="Give a folder, a .gguf file or a hub name"
-        ) from error
+    tokenizer, model = _from_pretrained(name, source, DTYPES[dtype], options)
     _prepare_tokenizer(tokenizer, name)
     if gguf:
         _forget_quantisation(model)
     kind = f"GGUF file {gguf}, dequantised" if gguf else ("folder" if path.is_dir() else "hub")
     return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})")
+
+
+def _from_pretrained(name: str, source: str, dtype: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Tokenizer and model, with every weight found in the files.
+
+    Raises:
+        InputError: if anything cannot be read, or weights are missing.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+        )
+    except Exception as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        fix = "Give a folder with safetensors weights and a tokenizer, a .gguf file or a hub name"
+        raise InputError(f"cannot load model {name!r}: {cause}", fix=fix) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        what = f"{len(missing)} of the model's weights are not in its files and would start at random"
+        raise InputError(what, where=name, got=missing[0], fix="Check config.json against the weights")
+    return tokenizer, model
 
 
 def _locate(path: Path, name: str) -> tuple[str, str | None]:
@@ -83,7 +99,12 @@ def _merge_adapter(path: Path, dtype: str, trust_remote_code: bool) -> LoadedMod
 
     base_name = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
     base = load_model(base_name, dtype=dtype, trust_remote_code=trust_remote_code)
-    merged = PeftModel.from_pretrained(base.model, str(path)).merge_and_unload()
+    if not any(path.glob("adapter_model.*")):
+        raise InputError("the adapter folder has no weights", where=str(path), fix="Give a folder with adapter_model")
+    try:
+        merged = PeftModel.from_pretrained(base.model, str(path)).merge_and_unload().requires_grad_(True)
+    except Exception as error:
+        raise InputError(f"cannot load the adapter: {' '.join(str(error).split())}", where=str(path)) from error
     return LoadedModel(merged, base.tokenizer, f"adapter {path} merged into {base.description}")
 
 

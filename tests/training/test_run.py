@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 import yaml
-from tests_support import pair_rows, write_jsonl
+from tests_support import labelled_rows, pair_rows, write_jsonl
 
 import penchant
 from penchant.errors import InputError
@@ -43,9 +43,12 @@ def test_every_method_trains_and_leaves_a_run_folder(run, method, lora, tmp_path
     extra = {"kl"} if method == "kto" else {"rewards/accuracies", "nll_loss"}
     assert names | extra | {"logps/chosen", "logps/rejected"} <= set(logged[0])
     config = yaml.safe_load((result.output_dir / "config.yaml").read_text())
-    assert config["training_arguments"]["method"] == method
-    assert config["constants"] == METHODS[method].constants
-    assert METHODS[method].paper.arxiv in (result.output_dir / "README.md").read_text()
+    assert config["method"] == method
+    for name, value in METHODS[method].constants.items():
+        assert config[name.rstrip("_")] == value
+    card = (result.output_dir / "README.md").read_text()
+    assert METHODS[method].paper.arxiv in card
+    assert str(config["data"]) in card
 
 
 def test_saved_adapter_gives_the_trained_model_back(run, tiny_model_folder):
@@ -86,6 +89,52 @@ def StopAt(step):
     return Stop()
 
 
+def test_a_resumed_run_may_not_become_another(run):
+    run(folder="parts", max_steps=6, save_steps=3, callbacks=[StopAt(3)])
+    before = (run(folder="other", max_steps=1).output_dir.parent / "parts" / "config.yaml").read_text()
+    for change in ({"beta": 0.9}, {"method": "ipo"}, {"batch_size": 4}, {"lora_r": 4}):
+        with pytest.raises(InputError, match=f"{next(iter(change))} differs from the run that is resumed"):
+            run(**({"folder": "parts", "max_steps": 6, "resume": True} | change))
+    result = run(folder="parts", max_steps=6, resume=True)
+    assert (result.output_dir / "config.yaml").read_text() == before
+    steps = [json.loads(line)["step"] for line in (result.output_dir / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert steps.count(4) == 1
+
+
+def test_a_runs_own_config_makes_it_again(run, tmp_path):
+    from penchant.cli.options import read_config
+
+    first = run("simpo", gamma=1.5, max_steps=2, lr_scheduler_type="linear")
+    options = read_config(first.output_dir / "config.yaml")
+    second = penchant.train(**options, output_dir=tmp_path / "again")
+    losses = [[line["loss"] for line in result.history if "loss" in line] for result in (first, second)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_one_step_trains_something(run):
+    result = run(max_steps=1)
+    assert result.history[0]["learning_rate"] > 0
+    moved = [p for name, p in result.model.named_parameters() if "lora_B" in name]
+    assert all(p.abs().max() > 0 for p in moved)
+
+
+def test_answers_of_one_kind_are_pointed_out(run, tmp_path, capsys):
+    rows = [row | {"label": True} for row in labelled_rows(8)]
+    run("kto", data=str(write_jsonl(tmp_path / "good.jsonl", rows)))
+    assert "all answers are desirable" in capsys.readouterr().out
+
+
+def test_evaluation_reaches_the_console(run, capsys):
+    run(eval_split=0.25)
+    assert "evaluated  at step 3  loss" in capsys.readouterr().out
+
+
+def test_merged_adapter_trains_in_full(run):
+    first = run(max_steps=2)
+    assert run(folder="second", model=str(first.output_dir), lora=False, max_steps=2).history
+
+
 def test_evaluation_rows_are_set_aside_by_prompt(run):
     result = run(eval_split=0.25)
     assert result.metrics["eval_rewards/accuracies"] >= 0
@@ -107,14 +156,33 @@ def test_pairs_are_split_for_kto(run, pairs_file):
         ({"method": "dop"}, "Did you mean 'dpo'"),
         ({"data": "nowhere.jsonl"}, "nowhere.jsonl"),
         ({"model": "./nowhere"}, "no such model"),
-        ({"beta": -1}, "'beta' must be > 0"),
+        ({"beta": -1}, "'beta' must be a number > 0"),
         ({"max_length": 5}, "no rows left"),
         ({"batch_sise": 4}, "Did you mean 'batch_size'"),
         ({"eval_split": 1.5}, "eval_split must be in"),
         ({"eval_steps": 5}, "no evaluation data"),
-        ({"lora_target_modules": "nothing_like_it"}, "no adapter can be added"),
+        ({"lora_target_modules": "nothing_like_it"}, "no such layer"),
         ({"dtype": "int8"}, "no dtype 'int8'"),
         ({"resume": True}, "no checkpoint to resume"),
+        ({"resume": "last"}, "resume must be true or false"),
+        ({"eval_split": 0.5, "eval_data": "x.jsonl"}, "both eval_data and eval_split"),
+        ({"learning_rate": "1e-4"}, "learning_rate must be a number"),
+        ({"max_steps": 1.5}, "max_steps must be a whole number"),
+        ({"max_steps": 0}, "max_steps must be at least 1"),
+        ({"num_train_epochs": 0}, "num_train_epochs must be above 0"),
+        ({"logging_steps": 0}, "logging_steps must be above 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"weight_decay": "abc"}, "weight_decay must be a number"),
+        ({"lora": "no"}, "lora must be true or false"),
+        ({"lora": False, "lora_r": 4}, "lora_r has no effect without an adapter"),
+        ({"lora_target_modules": "q_proj,zzz"}, "no such layer"),
+        ({"lr_scheduler_type": "nonsense"}, "transformers refuses the settings"),
+        ({"optim": "nonsense"}, "transformers refuses the settings"),
+        ({"eval_strategy": "foo"}, "no evaluation data"),
+        ({"report_to": "nonsense"}, "the trainer cannot be set up"),
+        ({"dataloader_drop_last": True, "batch_size": 100}, "fewer rows than one batch"),
+        ({"constants": 5}, "constants must map"),
+        ({"modle": "x"}, "Did you mean 'model'"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(run, tmp_path, options, words):
@@ -146,18 +214,47 @@ def test_model_folder_without_weights(run, tiny_model_folder, tmp_path):
         run(model=str(bare))
 
 
-def test_functional_dropout_is_caught_before_the_first_step(run, tiny_tokenizer, tmp_path):
-    """OPT drops out inside its forward pass, where no layer can be switched off."""
+@pytest.fixture
+def opt_folder(tiny_tokenizer, tmp_path):
+    """OPT drops out inside its forward pass, by a rate that no layer holds."""
     from transformers import OPTConfig, OPTForCausalLM
 
     folder = tmp_path / "opt"
     sizes = {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    OPTForCausalLM(
-        OPTConfig(vocab_size=len(tiny_tokenizer), word_embed_proj_dim=32, dropout=0.5, init_std=0.2, **sizes)
-    ).save_pretrained(folder)
+    settings = {"word_embed_proj_dim": 32, "dropout": 0.5, "attention_dropout": 0.5, "init_std": 0.2}
+    OPTForCausalLM(OPTConfig(vocab_size=len(tiny_tokenizer), **sizes, **settings)).save_pretrained(folder)
     tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_functional_dropout_is_switched_off(run, opt_folder):
+    assert run(model=str(opt_folder), max_steps=1).history[0]["loss"] == pytest.approx(0.6931472, rel=1e-6)
+
+
+def test_dropout_that_is_wanted_is_caught_before_the_first_step(run, opt_folder):
     with pytest.raises(InputError, match="disagree before the first step"):
-        run(model=str(folder))
+        run(model=str(opt_folder), disable_dropout=False)
+
+
+def test_weights_that_are_missing_are_an_error(run, tiny_model_folder, tmp_path):
+    import shutil
+
+    deeper = tmp_path / "deeper"
+    shutil.copytree(tiny_model_folder, deeper)
+    config = json.loads((deeper / "config.json").read_text())
+    (deeper / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    with pytest.raises(InputError, match="weights are not in its files"):
+        run(model=str(deeper))
+
+
+def test_corrupt_weights_are_one_line(run, tiny_model_folder, tmp_path):
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_model_folder, broken)
+    (broken / "model.safetensors").write_bytes(b"not safetensors at all")
+    with pytest.raises(InputError, match="cannot load model"):
+        run(model=str(broken))
 
 
 def test_real_layouts_train(run, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,12 +17,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; a user's mistake is one line on standard error and exit code 2."""
     from cyclopts import CycloptsError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Greek letters gets their numbers
     try:
         app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except InputError as error:
         _fail(str(error))
     except CycloptsError as error:
         _fail(" ".join(str(error).split()))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read along has left
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _fail(message: str) -> None:

@@ -18,7 +18,7 @@ def read_config(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_strict_loader())  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InputError(f"cannot read the config file: {error.strerror}", where=str(path)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -28,7 +28,25 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"the config file is not plain YAML: {problem}", where=where) from error
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise InputError("the config file must map option names to values", where=str(path), got=shorten(content))
-    return {name.replace("-", "_"): _number(value) for name, value in content.items()}
+    options = {name.replace("-", "_"): _number(value) for name, value in content.items()}
+    if len(options) < len(content):
+        raise InputError("the config file gives an option twice, with dashes and with underscores", where=str(path))
+    return options
+
+
+def _strict_loader() -> Any:
+    """YAML's safe loader, which also refuses a name that stands twice in one mapping."""
+    import yaml
+
+    class StrictLoader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [key.value for key, _ in node.value]
+            for name in names:
+                if names.count(name) > 1:
+                    raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    return StrictLoader
 
 
 def parse_value(text: str) -> Any:

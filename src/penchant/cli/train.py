@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +42,7 @@ def train(
     """Train a model on preference data.
 
     Any field of transformers' TrainingArguments and any constant of the method is an option too, with dashes or
-    underscores: --gamma 1.0 --lr-scheduler-type linear --save-steps 50 --report-to tensorboard.
+    underscores and always a value: --gamma 1.0 --lr-scheduler-type linear --save-steps 50 --tf32 true.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ def train(
     lora_r
         Rank of the adapter. [default: 16]
     dtype
-        Type of the weights: auto, float32, bfloat16. [default: auto, float32 on CPU]
+        Type of the weights: auto, float32, bfloat16, float16 or float64. [default: auto, float32 on CPU]
     seed
         Fixes the order of the data and the adapter's start. [default: 42]
     """
@@ -94,11 +96,19 @@ def train(
     merged: dict[str, Any] = (read_config(config) if config else {}) | given | extra
     for required in ("model", "data"):
         if not merged.get(required):
-            raise InputError(f"--{required} is missing", where="penchant train", fix=f"Give --{required}, or --config")
+            raise InputError(f"--{required} is missing", fix=f"Give --{required}, or a --config file that holds it")
+    for name in ("callbacks", "console", "command"):
+        if name in merged:
+            raise InputError(f"{name} can be given from Python alone")
     require_training()
     import penchant
 
-    penchant.train(**merged)
+    penchant.train(**merged, command=command_line())
+
+
+def command_line() -> str:
+    """The command that is running, as it was typed."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def require_training() -> None:
@@ -114,4 +124,4 @@ def require_training() -> None:
     ]
     if missing:
         fix = 'Run pip install "penchant[train]"'
-        raise InputError(f"training needs {', '.join(missing)}", where="penchant train", fix=fix)
+        raise InputError(f"training needs {', '.join(missing)}", fix=fix)

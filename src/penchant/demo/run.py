@@ -22,9 +22,10 @@ from penchant.training.run_folder import check_free
 SETTINGS: dict[str, Any] = {
     "method": "dpo",
     "beta": 0.1,
-    "learning_rate": 2e-4,
+    "learning_rate": 7e-5,
     "batch_size": 8,
-    "eval_split": 0.15,
+    "max_steps": 20,
+    "eval_split": 0.1,
     "max_length": 512,
 }
 MAX_NEW_TOKENS = 128
@@ -99,7 +100,7 @@ def _show(console: Console, comparison: Comparison, result: TrainResult) -> None
     table.add_row("reward accuracy on held-out pairs (a tie is half)", "50%", f"{accuracy:.0%}")
     console.print(table)
     for index in _examples(comparison):
-        sides = Table(title=comparison.questions[index], title_justify="left", show_lines=True, width=100)
+        sides = Table(title=comparison.questions[index], title_justify="left", expand=True)
         sides.add_column("before", ratio=1)
         sides.add_column("after", ratio=1)
         sides.add_row(_shown(comparison.before[index]), _shown(comparison.after[index]))

@@ -159,6 +159,6 @@ def get_method(name: str) -> Method:
     Raises:
         InputError: with the nearest name, if there is none of this name.
     """
-    if name not in METHODS:
-        raise InputError(f"no method {name!r}", fix=suggest(name, METHODS))
+    if not isinstance(name, str) or name not in METHODS:
+        raise InputError(f"no method {name!r}", fix=suggest(str(name), METHODS))
     return METHODS[name]

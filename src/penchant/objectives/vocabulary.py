@@ -57,12 +57,12 @@ ROW_TERMS = {
 }
 
 CONSTANTS = {
-    "beta": Constant("inverse temperature; larger keeps the policy nearer the reference", "> 0", lambda v: v > 0),
+    "beta": Constant("scale of the log-ratios or rewards", "a number > 0", lambda v: v > 0),
     "gamma": Constant("target reward margin", "a number", lambda v: True),
-    "lambda_": Constant("weight of the odds-ratio term", ">= 0", lambda v: v >= 0),
-    "label_smoothing": Constant("share of labels taken to be flipped", "in [0, 0.5)", lambda v: 0 <= v < 0.5),
-    "desirable_weight": Constant("weight of desirable answers", ">= 0", lambda v: v >= 0),
-    "undesirable_weight": Constant("weight of undesirable answers", ">= 0", lambda v: v >= 0),
+    "lambda_": Constant("weight of the odds-ratio term", "a number >= 0", lambda v: v >= 0),
+    "label_smoothing": Constant("share of labels taken to be flipped", "a number in [0, 0.5)", lambda v: 0 <= v < 0.5),
+    "desirable_weight": Constant("weight of desirable answers", "a number >= 0", lambda v: v >= 0),
+    "undesirable_weight": Constant("weight of undesirable answers", "a number >= 0", lambda v: v >= 0),
 }
 
 CHOICES = {

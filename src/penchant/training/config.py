@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import TrainingArguments
 
-from penchant.errors import InputError, shorten, suggest
+from penchant.errors import InputError, shorten
 from penchant.objectives import get_method
-from penchant.objectives.catalogue import shown
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS
 from penchant.training.presets import preset_learning_rate
 
 _REFUSED = {
@@ -59,7 +56,7 @@ class PreferenceConfig(TrainingArguments):
     constants: dict[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
     micro_batch_size: int | None = None
-    micro_batch_tokens: int = 2048
+    micro_batch_tokens: int = 1024
     packing: bool = True
     max_length: int = 1024
     truncation: str = "drop"
@@ -151,23 +148,3 @@ class PreferenceConfig(TrainingArguments):
     def full_constants(self) -> dict[str, Any]:
         """All constants of the method, defaults included."""
         return get_method(self.method).with_constants(self.constants)
-
-
-def split_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Sort options into PreferenceConfig's fields, with the method's constants gathered under ``constants``.
-
-    Raises:
-        InputError: if an option is neither a setting nor a constant, with the nearest name.
-    """
-    fields = {f.name for f in dataclasses.fields(PreferenceConfig) if f.init}
-    constant_names = {shown(name): name for name in (*CONSTANTS, *(set(CHOICES) - {"reduction"}))}
-    settings: dict[str, Any] = {}
-    constants: dict[str, Any] = dict(options.get("constants") or {})
-    for name, value in options.items():
-        if shown(name) in constant_names:
-            constants[constant_names[shown(name)]] = value
-        elif name not in fields:
-            raise InputError(f"no option {name!r}", fix=suggest(name, fields | set(constant_names)))
-        elif name != "constants":
-            settings[name] = value
-    return settings | {"constants": constants}

@@ -15,13 +15,13 @@ _SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "kl")
 class ProgressBar(TrainerCallback):
     """Shows steps, rows per second, time left and the latest metrics."""
 
-    def __init__(self, console: Console, unit: str) -> None:
-        self._console, self._unit = console, unit
+    def __init__(self, console: Console, unit: str, rows: int) -> None:
+        self._console, self._unit, self._rows = console, unit, rows
         self._bar: Progress | None = None
-        self._start, self._first_step = 0.0, 0
+        self._start, self._first_epoch = 0.0, 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._start, self._first_step = time.monotonic(), state.global_step
+        self._start, self._first_epoch = time.monotonic(), state.epoch or 0.0
         if not (state.is_world_process_zero and self._console.is_terminal):
             return
         self._bar = Progress(
@@ -38,22 +38,30 @@ class ProgressBar(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=state.global_step, rate=self._rate(args, state))
+            self._bar.update(self._bar.task_ids[0], completed=state.global_step, rate=self._rate(state))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if not (state.is_world_process_zero and logs and "loss" in logs):
+        if not (state.is_world_process_zero and logs):
             return
-        metrics = "  ".join(f"{name.split('/')[-1]} {logs[name]:.4f}" for name in _SHOWN if name in logs)
+        if "eval_loss" in logs:
+            metrics = _line({name.removeprefix("eval_"): value for name, value in logs.items()})
+            self._console.print(f"evaluated  at step {state.global_step}  {metrics}", highlight=False)
+        if "loss" not in logs:
+            return
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], metrics=metrics)
+            self._bar.update(self._bar.task_ids[0], metrics=_line(logs))
         else:
             step = f"step {state.global_step}/{state.max_steps}"
-            self._console.print(f"{step}  {self._rate(args, state)}  {metrics}", highlight=False)
+            self._console.print(f"{step}  {self._rate(state)}  {_line(logs)}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._bar:
             self._bar.stop()
 
-    def _rate(self, args: Any, state: Any) -> str:
-        steps, seconds = state.global_step - self._first_step, time.monotonic() - self._start
-        return f"{steps * args.batch_size / max(seconds, 1e-9):.2f} {self._unit}/s"
+    def _rate(self, state: Any) -> str:
+        rows = (state.epoch - self._first_epoch) * self._rows
+        return f"{rows / max(time.monotonic() - self._start, 1e-9):.2f} {self._unit}/s"
+
+
+def _line(metrics: Any) -> str:
+    return "  ".join(f"{name.split('/')[-1]} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)

@@ -14,14 +14,16 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from penchant.data import read_preferences
-from penchant.errors import InputError
+from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, load_model
 from penchant.objectives import Method, get_method
+from penchant.records import LabelledAnswer
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
-from penchant.training.config import PreferenceConfig, split_options
+from penchant.training.config import PreferenceConfig
+from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
 from penchant.training.progress import ProgressBar
-from penchant.training.run_folder import JsonLog, check_free, command_line, write_card, write_start
+from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
 
@@ -75,51 +77,102 @@ def train(
         trust_remote_code: Whether code that comes with the model may run.
         callbacks: transformers callbacks.
         console: Where to print; left out, standard output.
-        command: The command to write on the model card; left out, the one that is running.
+        command: The command to write on the model card; left out, the call that makes this run again.
         **options: Fields of :class:`PreferenceConfig`, and the constants of the method (``beta``, ``lambda_``, ...).
 
     Raises:
         InputError: if anything given is wrong; nothing is written then.
     """
-    console, command = console or Console(), command or command_line()
-    chosen = get_method(method)
+    console, chosen = console or Console(), get_method(method)
     folder = Path(output_dir or f"runs/{chosen.name}")
+    request = {"model": _named(model), "data": _named(data), "method": method, "eval_data": _named(eval_data)}
+    request |= {"eval_split": eval_split or None, "format": format, "trust_remote_code": trust_remote_code or None}
+    _check_request(eval_data, eval_split, resume)
     check_free(folder, resume=resume)
-    settings = split_options(options)
-    config = PreferenceConfig(output_dir=str(folder), method=method, **_with_eval(settings, eval_data, eval_split))
+    config = make_config(folder, method, options, evaluates=bool(eval_data or eval_split))
+    request = {name: value for name, value in request.items() if value is not None} | resolved_options(config, options)
+    if resume:
+        check_same(folder, request)
     say = _printer(console, config)
     say(f"method     {chosen.name}: {chosen.formula}  {_constants(config)}")
-    rows = read_preferences(data, unpaired=not chosen.needs_pairs, format=format)
-    say(f"data       {rows.summary()}")
-    held_out = read_preferences(eval_data, unpaired=not chosen.needs_pairs, format=format) if eval_data else None
-    if held_out:
-        say(f"eval data  {held_out.summary()}")
+    rows, held_out = _read(chosen, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
         say(f"model      {loaded.description}{'; oneDNN float32 products' if fast else ''}")
         style = PromptStyle.of(loaded.tokenizer, config.chat_template)
         train_rows, eval_rows = _encode(chosen, rows.rows, held_out.rows if held_out else None, style, config, say)
         eval_rows, train_rows = (eval_rows, train_rows) if held_out else _split(train_rows, eval_split, config.seed)
-        trainer = _trainer(loaded, config, train_rows, eval_rows, console, folder, callbacks)
-        facts = _facts(trainer, style, len(train_rows))
-        for name, value in facts.items():
-            say(f"{name:<10} {value}")
-        facts = {"base model": loaded.description, "data": rows.summary()} | facts
-        if trainer.is_world_process_zero():
-            show_first(console, train_rows[0], loaded.tokenizer)
-        if not resume:
-            trainer.check_reference(train_rows[:4])
-        if trainer.is_world_process_zero():
-            write_start(folder, config, facts, command)
-        trainer.train(resume_from_checkpoint=resume or None)
-        if eval_rows and "eval_loss" not in _last_metrics(trainer.state.log_history):
-            trainer.evaluate()
+        with created(folder):
+            trainer = _trainer(loaded, config, train_rows, eval_rows, console, folder, callbacks)
+            facts = _facts(trainer, style, len(train_rows))
+            for name, value in facts.items():
+                say(f"{name:<10} {value}")
+            if trainer.is_world_process_zero():
+                show_first(console, train_rows[0], loaded.tokenizer)
+            if not resume:
+                trainer.check_reference(train_rows[:4])
+        facts = {"base model": loaded.description, "data": f"{_named(data)}, {rows.summary()}"} | facts
+        command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
+        if trainer.is_world_process_zero() and not resume:
+            write_start(folder, config, request, command)
+        _run(trainer, folder, resume, say)
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
         write_card(folder, config, facts, command)
     say(f"saved      {folder}")
     history = trainer.state.log_history
     return TrainResult(folder, trainer.model, loaded.tokenizer, _last_metrics(history), history)
+
+
+def _run(trainer: PreferenceTrainer, folder: Path, resume: bool, say: Callable[[str], None]) -> None:
+    """Train, and evaluate at the end if the last step was not evaluated."""
+    try:
+        trainer.train(resume_from_checkpoint=resume or None)
+    except KeyboardInterrupt:
+        saved = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+        then = (
+            f"--resume goes on from {saved[-1].name}" if saved else "no checkpoint was saved (--save-steps saves them)"
+        )
+        say(f"\nstopped at step {trainer.state.global_step}; {then}")
+        raise
+    if trainer.eval_dataset is not None and "eval_loss" not in _last_metrics(trainer.state.log_history):
+        trainer.evaluate()
+
+
+def _check_request(eval_data: Any, eval_split: float, resume: bool) -> None:
+    if not isinstance(resume, bool):
+        raise InputError("resume must be true or false", got=shorten(resume), fix="It goes on in output_dir")
+    if not isinstance(eval_split, int | float) or isinstance(eval_split, bool) or not 0 <= eval_split < 1:
+        raise InputError("eval_split must be in [0, 1)", got=shorten(eval_split))
+    if eval_data and eval_split:
+        raise InputError("both eval_data and eval_split are given", fix="Give one of them")
+
+
+def _read(method: Method, data: Any, eval_data: Any, format: str | None, say: Callable[[str], None]) -> tuple[Any, Any]:
+    """Training and evaluation rows, with what was read said."""
+    rows = read_preferences(data, unpaired=not method.needs_pairs, format=format)
+    say(f"data       {rows.summary()}")
+    labels = {row.label for row in rows.rows if isinstance(row, LabelledAnswer)}
+    if len(labels) == 1:
+        label = "desirable" if labels.pop() else "undesirable"
+        say(f"warning    all answers are {label}: {method.name} needs both kinds to tell them apart")
+    held_out = read_preferences(eval_data, unpaired=not method.needs_pairs, format=format) if eval_data else None
+    if held_out:
+        say(f"eval data  {held_out.summary()}")
+    return rows, held_out
+
+
+def _named(given: Any) -> Any:
+    """A model or data as it can stand in a settings file: names as they are, objects by what they are."""
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, Path):
+        return str(given)
+    if isinstance(given, LoadedModel):
+        return given.description
+    if isinstance(given, list | tuple) and all(isinstance(item, str | Path) for item in given):
+        return [str(item) for item in given]
+    return f"rows given from Python ({type(given).__name__})"
 
 
 def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> LoadedModel:
@@ -147,8 +200,6 @@ def _encode(
 
 def _split(rows: list[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
     """Set a share of the prompts aside: all rows of one prompt go to the same side."""
-    if not 0 <= share < 1:
-        raise InputError("eval_split must be in [0, 1)", got=str(share))
     if share == 0:
         return [], rows
     prompts = sorted({tuple(row.prompt_ids) for row in rows})
@@ -169,16 +220,26 @@ def _trainer(
     folder: Path,
     callbacks: Sequence[Any],
 ) -> PreferenceTrainer:
+    """The trainer with its optimiser made, so that what transformers or a tracker refuses is refused before a run."""
     model = _add_adapter(loaded.model, config) if config.lora else loaded.model
     unit = "pairs" if get_method(config.method).needs_pairs else "answers"
-    trainer = PreferenceTrainer(
-        model,
-        config,
-        train_rows,
-        eval_rows or None,
-        processing_class=loaded.tokenizer,
-        callbacks=[ProgressBar(console, unit), JsonLog(folder), *callbacks],
-    )
+    try:
+        trainer = PreferenceTrainer(
+            model,
+            config,
+            train_rows,
+            eval_rows or None,
+            processing_class=loaded.tokenizer,
+            callbacks=[ProgressBar(console, unit, len(train_rows)), JsonLog(folder), *(callbacks or ())],
+        )
+        trainer.create_optimizer()
+        if not len(trainer.get_train_dataloader()):
+            raise InputError("there are fewer rows than one batch, and dataloader_drop_last drops what is left")
+    except InputError:
+        raise
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"the trainer cannot be set up: {cause}") from error
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -187,32 +248,25 @@ def _add_adapter(model: Any, config: PreferenceConfig) -> Any:
     from peft import LoraConfig, get_peft_model
 
     targets = config.lora_target_modules
+    names = [name.strip() for name in targets.split(",")]
+    if targets != "all-linear":
+        present = [name for name, _ in model.named_modules()]
+        for name in names:
+            if not any(module == name or module.endswith(f".{name}") for module in present):
+                raise InputError("the model has no such layer", where="--lora-target-modules", got=shorten(name))
     lora = LoraConfig(
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=targets if targets == "all-linear" else targets.split(","),
+        target_modules=targets if targets == "all-linear" else names,
         task_type="CAUSAL_LM",
     )
     torch.manual_seed(config.seed)
     try:
         return get_peft_model(model, lora)
     except ValueError as error:
-        raise InputError(f"no adapter can be added: {error}", where="--lora-target-modules", got=targets) from error
-
-
-def _with_eval(settings: dict[str, Any], eval_data: Any, eval_split: float) -> dict[str, Any]:
-    """When to evaluate: as the user says; else every epoch if there is something to evaluate on.
-
-    Raises:
-        InputError: if evaluation is asked for and there is nothing to evaluate on.
-    """
-    if not (eval_data or eval_split):
-        asked = [name for name in ("eval_steps", "eval_strategy", "eval_on_start") if settings.get(name)]
-        if asked and settings.get("eval_strategy") != "no":
-            raise InputError(f"{asked[0]} is given, but no evaluation data", fix="Give --eval-data or --eval-split")
-        return settings
-    return {"eval_strategy": "steps" if settings.get("eval_steps") else "epoch"} | settings
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"no adapter can be added: {cause}", where="--lora-target-modules", got=targets) from error
 
 
 def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[str, str]:
@@ -230,8 +284,12 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
         "reference": trainer.reference.description if trainer.reference else "none (the method has no reference)",
         "engine": trainer.engine.description,
         "prompts": style.describe(),
-        "steps": f"{config.batch_size} {unit} per optimiser step over {config.world_size} process(es), {rows} {unit}",
+        "steps": f"{rows} {unit}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
     }
+
+
+def _shared(processes: int) -> str:
+    return f" over {processes} processes" if processes > 1 else ""
 
 
 def _constants(config: PreferenceConfig) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-import shlex
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,32 +19,69 @@ import penchant
 from penchant.errors import InputError
 from penchant.objectives import get_method
 from penchant.training.config import PreferenceConfig
+from penchant.training.options import FIXED_ON_RESUME
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy")
-_MARKS = ("config.yaml", "log.jsonl")
 
 
 def check_free(folder: Path, *, resume: bool) -> None:
-    """See that a new run would not overwrite an old one, and that there is one to go on with.
+    """See that a new run would not overwrite anything, and that there is one to go on with.
 
     Raises:
-        InputError: if the folder holds a run and is not resumed, is a file, or has no checkpoint to resume from.
+        InputError: if the folder is not empty and not resumed, is a file, or has no checkpoint to resume from.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError("the output folder is a file", where=str(folder), fix="Give another --output-dir")
-    if resume and not any(folder.glob("checkpoint-*")):
+    if resume and not any(path.is_file() for path in folder.glob("checkpoint-*/trainer_state.json")):
         fix = "Checkpoints are written every --save-steps steps; start again in a new --output-dir"
         raise InputError("there is no checkpoint to resume from", where=str(folder), fix=fix)
-    if not resume and any((folder / mark).exists() for mark in _MARKS):
-        fix = "Give another --output-dir, or --resume to go on from its last checkpoint"
-        raise InputError("the output folder already holds a run", where=str(folder), fix=fix)
+    if not resume and folder.exists() and any(folder.iterdir()):
+        holds = "already holds a run" if (folder / "config.yaml").exists() else "is not empty"
+        fix = "Give another --output-dir, or --resume to go on from a run's last checkpoint"
+        raise InputError(f"the output folder {holds}", where=str(folder), fix=fix)
+
+
+def check_same(folder: Path, options: Mapping[str, Any]) -> None:
+    """See that a resumed run is the run that its folder describes.
+
+    Raises:
+        InputError: naming the first option that differs.
+    """
+    before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    for name in FIXED_ON_RESUME:
+        if before.get(name) != _plain(options).get(name):
+            raise InputError(
+                f"{name} differs from the run that is resumed",
+                where=str(folder),
+                got=f"{_plain(options).get(name)!r}, the run has {before.get(name)!r}",
+                fix=f"Leave the run's own settings, as in --config {folder / 'config.yaml'}, or start a new run",
+            )
+
+
+@contextmanager
+def created(folder: Path) -> Iterator[None]:
+    """The folder, made for what the block does; taken away again if the block fails and leaves it empty.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the output folder cannot be made: {error.strerror}"
+        raise InputError(what, where=str(folder), fix="Give another --output-dir") from error
+    try:
+        yield
+    except BaseException:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, Any], command: str) -> None:
-    """The resolved settings and the environment, before the first step."""
-    folder.mkdir(parents=True, exist_ok=True)
-    resolved = dict(options) | {"constants": config.full_constants, "training_arguments": _plain(config.to_dict())}
-    (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    """The options that make this run again and the environment, before the first step."""
+    text = yaml.safe_dump(_plain(options), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
     environment = {
         "command": command,
         "penchant": penchant.__version__,
@@ -56,6 +92,7 @@ def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, An
         "processes": config.world_size,
         "threads": torch.get_num_threads(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "training_arguments": _plain(config.to_dict()),
     }
     (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
 
@@ -80,7 +117,8 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
         command,
         "```",
         "",
-        "`config.yaml` holds every setting, `environment.json` the versions, `log.jsonl` the metrics step by step.",
+        "`config.yaml` makes this run again (`penchant train --config config.yaml`), `environment.json` holds the "
+        "versions and every argument of the trainer, `log.jsonl` the metrics step by step.",
         "",
     ]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
@@ -91,6 +129,13 @@ class JsonLog(TrainerCallback):
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "log.jsonl"
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A resumed run takes the steps after its checkpoint again: their old lines go."""
+        if state.is_world_process_zero and self._path.exists():
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+            self._path.write_text("".join(kept), encoding="utf-8")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if state.is_world_process_zero and logs:
@@ -108,8 +153,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def command_line() -> str:
-    """The command that is running, as it was typed."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

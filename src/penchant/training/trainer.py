@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -57,6 +58,7 @@ class PreferenceTrainer(Trainer):
         if args.disable_dropout:
             disable_dropout(model)
         self.reference = (reference or default_reference(model)) if self.method.needs_reference else None
+        model.train()
         self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
         self.meter = Meter()
         super().__init__(
@@ -90,6 +92,19 @@ class PreferenceTrainer(Trainer):
             shares.append(loss.detach())
             self.meter.add(measures)
         return torch.stack(shares).sum()
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """transformers' schedule with a warm-up that begins above 0: a first step at rate 0 would change nothing."""
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        if warmup and isinstance(scheduler, LambdaLR):
+            scheduler.lr_lambdas = [_risen(factor, warmup) for factor in scheduler.lr_lambdas]
+            for group, base, factor in zip(
+                scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+            ):
+                group["lr"] = base * factor(0)
+            scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
+        return scheduler
 
     def evaluation_loop(
         self,
@@ -230,6 +245,11 @@ class PreferenceTrainer(Trainer):
             self.processing_class.save_pretrained(target)
 
 
+def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:
+    """A schedule's factor with its linear warm-up at 1/(warmup + 1), 2/(warmup + 1), ..."""
+    return lambda step: (step + 1) / (warmup + 1) if step < warmup else factor(step)
+
+
 def first_answer(row: TokenPair | TokenAnswer) -> list[int]:
     """The chosen answer of a pair, or the answer."""
     return row.chosen_ids if isinstance(row, TokenPair) else row.completion_ids
@@ -241,7 +261,12 @@ def default_reference(model: Any) -> Reference:
 
 
 def disable_dropout(model: Any) -> None:
-    """Set the model's own dropout layers to 0; an adapter's dropout stays as its owner set it."""
+    """Set the model's own dropout to 0, layers and rates alike; an adapter's dropout stays as its owner set it."""
     for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Dropout) and "lora_dropout" not in name:
+        if "lora_dropout" in name:
+            continue
+        if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+        for attribute, value in vars(module).items():
+            if "dropout" in attribute and isinstance(value, float):
+                setattr(module, attribute, 0.0)
