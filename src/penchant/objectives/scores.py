@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array_api_compat as compat
-import numpy as np
 
 from penchant.arrays import stop_gradient
 from penchant.records import Array
@@ -25,12 +24,13 @@ def odds_ratio_loss(chosen_mean_logps: Array, rejected_mean_logps: Array) -> Arr
     Equal to :math:`\log(1 + e^{l-w}\,(1 - e^w)/(1 - e^l))`, which has a finite value and slope as the chosen
     probability reaches one (w = 0), where the difference of log-odds is infinite and its slope not a number. The
     largest exponent m is taken out of the logarithm; it carries no gradient because the value does not depend on it.
-    As the rejected probability reaches one the loss is infinite, and so it is here (the magnitude in the denominator
-    keeps a rejected log-prob of exactly 0 from turning the sign).
+    As the rejected probability reaches one the loss is infinite, and so it is here.
     """
     xp = compat.array_namespace(chosen_mean_logps)
     difference = rejected_mean_logps - chosen_mean_logps
-    with np.errstate(divide="ignore"):  # infinity is the value there, not a mistake
-        complement_ratio = -xp.expm1(chosen_mean_logps) / xp.abs(xp.expm1(rejected_mean_logps))
+    complement = -xp.expm1(rejected_mean_logps)
+    certain = complement == 0
+    ratio = -xp.expm1(chosen_mean_logps) / xp.where(certain, xp.ones_like(complement), complement)
+    complement_ratio = xp.where(certain, xp.full_like(complement, xp.inf), ratio)
     m = stop_gradient(xp.maximum(difference, xp.zeros_like(difference)))
     return m + xp.log1p(xp.expm1(-m) + xp.exp(difference - m) * complement_ratio)
