@@ -18,11 +18,12 @@ _WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.gguf")
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model with its tokenizer, and one line that says where it came from."""
+    """A model with its tokenizer, the name it was asked for by, and one line that says what was found."""
 
     model: Any
     tokenizer: Any
     description: str
+    name: str
 
 
 def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = False) -> LoadedModel:
@@ -51,7 +52,7 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
     if gguf:
         _forget_quantisation(model)
     kind = f"GGUF file {gguf}, dequantised" if gguf else ("folder" if path.is_dir() else "hub")
-    return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})")
+    return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})", name)
 
 
 def _from_pretrained(name: str, source: str, dtype: Any, options: dict[str, Any]) -> tuple[Any, Any]:
@@ -105,7 +106,7 @@ def _merge_adapter(path: Path, dtype: str, trust_remote_code: bool) -> LoadedMod
         merged = PeftModel.from_pretrained(base.model, str(path)).merge_and_unload().requires_grad_(True)
     except Exception as error:
         raise InputError(f"cannot load the adapter: {' '.join(str(error).split())}", where=str(path)) from error
-    return LoadedModel(merged, base.tokenizer, f"adapter {path} merged into {base.description}")
+    return LoadedModel(merged, base.tokenizer, f"adapter {path} merged into {base.description}", str(path))
 
 
 def _forget_quantisation(model: Any) -> None:

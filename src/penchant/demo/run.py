@@ -64,7 +64,7 @@ def run_demo(output_dir: str) -> Comparison:
     before = _answers(console, "before", loaded, questions)
     result = train(model=loaded, data=str(PAIRS), output_dir=folder, console=console, **SETTINGS)
     tuned = result.model.merge_and_unload()
-    after = _answers(console, "after", LoadedModel(tuned, loaded.tokenizer, "tuned"), questions)
+    after = _answers(console, "after", LoadedModel(tuned, loaded.tokenizer, "tuned", str(folder)), questions)
     comparison = Comparison(questions, before, after)
     _write(folder, comparison, result)
     _show(console, comparison, result)

@@ -169,7 +169,7 @@ def _named(given: Any) -> Any:
     if isinstance(given, Path):
         return str(given)
     if isinstance(given, LoadedModel):
-        return given.description
+        return given.name
     if isinstance(given, list | tuple) and all(isinstance(item, str | Path) for item in given):
         return [str(item) for item in given]
     return f"rows given from Python ({type(given).__name__})"
