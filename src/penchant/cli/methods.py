@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from penchant.objectives import METHODS
-from penchant.objectives.catalogue import Method, shown
+if TYPE_CHECKING:
+    from penchant.objectives import Method
 
 
 def methods(*, json: bool = False) -> None:
@@ -23,6 +23,8 @@ def methods(*, json: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from penchant.objectives import METHODS
 
     console = Console()
     table = Table(show_lines=True)
@@ -45,6 +47,8 @@ LEGEND = (
 
 def cells(method: Method) -> tuple[str, ...]:
     """One row of the table, as text."""
+    from penchant.objectives.catalogue import shown
+
     constants = ", ".join(f"{shown(name)}={value}" for name, value in method.constants.items() if _telling(name, value))
     return (
         method.name,
@@ -59,11 +63,15 @@ def cells(method: Method) -> tuple[str, ...]:
 
 def as_json() -> str:
     """The table for programs."""
+    from penchant.objectives import METHODS
+
     return json.dumps([_facts(method) for method in METHODS.values()], indent=2, ensure_ascii=False)
 
 
 def as_markdown() -> str:
     """The table for the README, which is generated from it."""
+    from penchant.objectives import METHODS
+
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
     for method in METHODS.values():
         name, *rest, constants, _ = cells(method)
@@ -74,6 +82,8 @@ def as_markdown() -> str:
 
 
 def _facts(method: Method) -> dict[str, Any]:
+    from penchant.objectives.catalogue import shown
+
     return {
         "method": method.name,
         "needs_reference": method.needs_reference,
