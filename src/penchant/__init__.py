@@ -1,7 +1,7 @@
 """Direct preference optimisation of language models.
 
-The losses work on Python numbers, NumPy, PyTorch and JAX, and need NumPy alone; ``train`` loads PyTorch and transformers
-when it is called. Names are loaded when they are first used, so that the command line answers at once.
+The losses work on Python numbers, NumPy, PyTorch and JAX, and need NumPy alone. ``train`` loads PyTorch and
+transformers when it is called. Names load when they are first used, so that the command line answers at once.
 """
 
 from __future__ import annotations
