@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from tests_support import tiny_llama
@@ -40,6 +42,7 @@ PACKED = {
     "cohere2": {"sliding_window": 4},
     "glm4": {},
     "mixtral": {"num_local_experts": 4, "sliding_window": None},
+    "gpt_oss": {"num_local_experts": 4, "sliding_window": 4, "num_experts_per_tok": 2},
     "gpt2": GPT,
     "gpt_neox": {},
     "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32, "dropout": 0.0, "attention_dropout": 0.0},
@@ -53,7 +56,6 @@ REFUSED = {
     "qwen3_next": {},
     "recurrent_gemma": {},
     "llama4_text": {"intermediate_size_mlp": 64, "num_local_experts": 2},
-    "gpt_oss": {"num_local_experts": 4, "sliding_window": 4, "num_experts_per_tok": 2},
     "stablelm": {},
 }
 GROUPS = [
@@ -127,30 +129,26 @@ def test_adapters_and_activation_checkpointing(checkpointing):
 
 
 def broken(name):
-    """A layout or an attention with one mistake, as a patch of the room it lives in."""
-    whole = attention_room._attend
+    """The engine's attention with one mistake."""
+    whole = attention_room.causal_attention
 
-    def no_window(query, key, value, scaling, window, softcap):
-        return whole(query, key, value, scaling, None, softcap)
+    def wrong(query, key, value, scoring, sinks=None):
+        if name == "prompt":
+            key, value = key[:, -query.shape[1] :], value[:, -query.shape[1] :]
+        if name == "sinks":
+            sinks = None
+        change = {"window": {"window": None}, "softcap": {"softcap": None}, "scale": {"scale": 0.5}}
+        return whole(query, key, value, dataclasses.replace(scoring, **change.get(name, {})), sinks)
 
-    def no_softcap(query, key, value, scaling, window, softcap):
-        return whole(query, key, value, scaling, window, None)
-
-    def no_scale(query, key, value, scaling, window, softcap):
-        return whole(query, key, value, 0.5, window, softcap)
-
-    def blind_to_prompt(query, key, value, scaling, window, softcap):
-        length = query.shape[2]
-        return whole(query, key[:, :, -length:], value[:, :, -length:], scaling, window, softcap)
-
-    return {"window": no_window, "softcap": no_softcap, "scale": no_scale, "prompt": blind_to_prompt}[name]
+    return wrong
 
 
 @pytest.mark.parametrize(
-    ("mistake", "family"), [("window", "mistral"), ("softcap", "gemma2"), ("scale", "llama"), ("prompt", "llama")]
+    ("mistake", "family"),
+    [("window", "mistral"), ("softcap", "gemma2"), ("scale", "llama"), ("prompt", "llama"), ("sinks", "gpt_oss")],
 )
 def test_a_broken_attention_is_caught_by_the_self_check(monkeypatch, mistake, family):
-    monkeypatch.setattr(attention_room, "_attend", broken(mistake))
+    monkeypatch.setattr(attention_room, "causal_attention", broken(mistake))
     engine = choose_engine(tiny(family, PACKED[family]), 0)
     assert not engine.packed
     assert "differ" in engine.reason

@@ -13,6 +13,7 @@ from torch import Tensor
 from penchant.logps.attention import NAME, NotPackable
 from penchant.logps.head import caught_logps, frozen_head, head_caught
 from penchant.logps.layout import Group, PackedBatch
+from penchant.logps.lean import lean_layers
 from penchant.logps.plain import AnswerBatch, answer_logps, sum_by_row, sum_logps
 
 _FAITHFUL = {"full_attention", "sliding_attention"}
@@ -77,6 +78,7 @@ class Engine:
         with ExitStack() as stack:
             for base in {id(base): base for base in map(_base, models)}.values() if self.packed else ():
                 stack.enter_context(packed_attention_on(base))
+                stack.enter_context(lean_layers(base))
                 if self.streamed:
                     stack.enter_context(head_caught(base))
             yield
