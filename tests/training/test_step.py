@@ -87,9 +87,10 @@ def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lo
     _, by_tokens, _ = gradients(trainer, data, micro_batch_size=None, micro_batch_tokens=100)
     assert (by_tokens - whole).norm() / whole.norm() <= 1e-6
     assert trainer.engine.packed
-    trainer.engine = Engine(packed=False)
+    trainer.engine = Engine()
     _, plain, _ = gradients(trainer, data, micro_batch_tokens=10**6)
-    assert (plain - whole).norm() / whole.norm() <= 1e-6
+    kernels_differ = 1e-5 if dtype == torch.float32 else 1e-6  # the engine's own promise: packed and plain are two sums
+    assert (plain - whole).norm() / whole.norm() <= kernels_differ
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -100,7 +101,7 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
     batch = lambda answers: AnswerBatch.of([r.prompt_ids for r in data], answers, pad_id=0, device="cpu")  # noqa: E731
     score = lambda b, f: f(b).detach().numpy()  # noqa: E731
     policy = lambda b: answer_logps(trainer.model, b)  # noqa: E731
-    reference = lambda b: trainer.reference.logps(Engine(packed=False), b)  # noqa: E731
+    reference = lambda b: trainer.reference.logps(Engine(), b)  # noqa: E731
     if method == "kto":
         own, other = batch([r.completion_ids for r in data]), batch([r.mismatched_ids for r in data])
         z_ref = max(0.0, float(np.mean(score(other, policy) - score(other, reference))))
@@ -148,7 +149,7 @@ def test_reference_is_the_model_in_memory_not_the_one_on_disk(make_trainer, rows
     move(trainer.model)
     batch = AnswerBatch.of([rows[True][0].prompt_ids], [rows[True][0].chosen_ids], pad_id=0, device="cpu")
     torch.testing.assert_close(
-        trainer.reference.logps(Engine(packed=False), batch), answer_logps(start, batch).detach(), rtol=0, atol=0
+        trainer.reference.logps(Engine(), batch), answer_logps(start, batch).detach(), rtol=0, atol=0
     )
 
 

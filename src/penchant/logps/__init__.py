@@ -1,6 +1,7 @@
 """From tokens to log-probs: a few numbers per answer. No method's constants are known here."""
 
-from penchant.logps.engine import Engine, choose_engine
+from penchant.logps.choice import choose_engine
+from penchant.logps.engine import Batch, Engine
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
 from penchant.logps.reference import AdapterOff, FrozenCopy, Reference
@@ -8,6 +9,7 @@ from penchant.logps.reference import AdapterOff, FrozenCopy, Reference
 __all__ = [
     "AdapterOff",
     "AnswerBatch",
+    "Batch",
     "Engine",
     "FrozenCopy",
     "Group",

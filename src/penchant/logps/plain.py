@@ -62,14 +62,14 @@ def answer_logps(model: Any, batch: AnswerBatch) -> Tensor:
     output = model(
         input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=batch.keep_BT, use_cache=False
     )
-    return sum_logps(output.logits, batch.target_N, batch.row_N, batch.ids_BT.shape[0])
+    return sum_by_row(token_logps(output.logits, batch.target_N), batch.row_N, batch.ids_BT.shape[0])
 
 
-def sum_logps(logits_NV: Tensor, target_N: Tensor, row_N: Tensor, rows: int) -> Tensor:
-    """Log-softmax at the targets, float32 or wider, summed by row; shape ``(rows,)``."""
+def token_logps(logits_NV: Tensor, target_N: Tensor) -> Tensor:
+    """Log-softmax at the targets, float32 or wider; shape ``(N,)``."""
     assert logits_NV.shape[0] == target_N.shape[0], "the model did not honour logits_to_keep"
     exact_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
-    return sum_by_row(-torch.nn.functional.cross_entropy(exact_NV, target_N, reduction="none"), row_N, rows)
+    return -torch.nn.functional.cross_entropy(exact_NV, target_N, reduction="none")
 
 
 def sum_by_row(logp_N: Tensor, row_N: Tensor, rows: int) -> Tensor:

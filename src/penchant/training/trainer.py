@@ -14,7 +14,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_measures, pair_measures
 from penchant.errors import InputError
-from penchant.logps import AdapterOff, AnswerBatch, FrozenCopy, Group, PackedBatch, Reference, choose_engine
+from penchant.logps import AdapterOff, Batch, FrozenCopy, Group, Reference, choose_engine
 from penchant.objectives import get_method
 from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
@@ -204,16 +204,16 @@ class PreferenceTrainer(Trainer):
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         return (ratio_sum / count).clamp(min=0)
 
-    def _logps(self, model: Any, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def _logps(self, model: Any, batch: Batch) -> Tensor:
         with self.compute_loss_context_manager():
             return self.engine.logps(model, batch)
 
-    def _ref_logps(self, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def _ref_logps(self, batch: Batch) -> Tensor:
         assert self.reference is not None, "asked for the reference of a method without one"
         with self.compute_loss_context_manager():
             return self.reference.logps(self.engine, batch)
 
-    def _lay_out(self, groups: list[Group]) -> PackedBatch | AnswerBatch:
+    def _lay_out(self, groups: list[Group]) -> Batch:
         return self.engine.lay_out(groups, self.args.device)
 
     def _engaged(self) -> AbstractContextManager[None]:
