@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -140,7 +141,7 @@ class Remembered:
 
 def main() -> None:
     side, setting, model_path, rows_path = sys.argv[1:]
-    with open(rows_path, encoding="utf-8") as file:
+    with Path(rows_path).open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     torch.manual_seed(0)
     if side == "trl":

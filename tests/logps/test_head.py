@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from penchant.logps import choose_engine
 from penchant.logps import choice as choice_room
+from penchant.logps import choose_engine
 from penchant.logps import head as head_room
 from penchant.logps.head import Head, _Shaping, _TokenLogps
 

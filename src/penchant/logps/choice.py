@@ -42,7 +42,7 @@ def choose_engine(model: Any, pad_id: int, *, packing: bool = True) -> Engine:
             reasons.append(objection)
             continue
         for streamed in (True, False) if linear else (False,):
-            engine = Engine(rows, streamed, _told(reasons), pad_id)  # type: ignore[arg-type]
+            engine = Engine(rows, streamed, _told(reasons), pad_id)
             if engine == dataclasses.replace(plain, reason=engine.reason):
                 return engine
             objection = _measured_objection(model, engine, groups, expected)
