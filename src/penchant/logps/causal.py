@@ -72,7 +72,7 @@ class _Causal(torch.autograd.Function):
         wide = torch.promote_types(query.dtype, torch.float32)
         keys, values = key.to(wide), value.to(wide)
         heads, count, channels = query.shape
-        out = query.new_empty(count, heads, channels)
+        out = value.new_empty(count, heads, channels)
         for tile in _tiles(query, key, scoring.window):
             folded = _folded(query, len(key), tile.rows, wide).mul_(scoring.scale)
             weights, _ = _weights(folded, keys, sinks, scoring, tile)

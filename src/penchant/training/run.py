@@ -20,6 +20,7 @@ from penchant.objectives import Method, get_method
 from penchant.records import LabelledAnswer
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
 from penchant.training.config import PreferenceConfig
+from penchant.training.noise import noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
 from penchant.training.progress import ProgressBar
@@ -111,6 +112,10 @@ def train(
                 show_first(console, train_rows[0], loaded.tokenizer)
             if not resume:
                 trainer.check_reference(train_rows[:4])
+                noise = noise_report(trainer, train_rows[:4])
+                if noise:
+                    facts["noise"] = noise
+                    say(f"noise      {noise}")
         facts = {"base model": loaded.description, "data": f"{_named(data)}, {rows.summary()}"} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
