@@ -1,9 +1,9 @@
-"""How a step's cost grows: prompt length, answer length, vocabulary, batch. One process per point, so peaks are its own.
+"""How a step's cost grows with the prompt's length, the answers', the vocabulary and the batch.
 
     python benchmarks/growth.py        (random weights of SmolLM2-135M's shape, LoRA r=16, bfloat16)
 
-Writes benchmarks/results/growth.json and prints the table of docs/benchmarks.md. A budget of 2048 tokens cuts steps into
-micro-batches, so that memory stays flat where only the batch grows.
+One process per point, so peaks are its own. Writes benchmarks/results/growth.json, which docs/benchmarks.md shows. A
+budget of 2048 tokens cuts steps into micro-batches, so that memory stays flat where only the batch grows.
 """
 
 from __future__ import annotations

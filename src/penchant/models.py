@@ -121,3 +121,15 @@ def _prepare_tokenizer(tokenizer: Any, name: str) -> None:
         raise InputError("the tokenizer has no end-of-sequence token", where=name, fix="Set eos_token in its config")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+
+
+def disable_dropout(model: Any) -> None:
+    """Set the model's own dropout to 0, layers and rates alike; an adapter's dropout stays as its owner set it."""
+    for name, module in model.named_modules():
+        if "lora_dropout" in name:
+            continue
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for attribute, value in vars(module).items():
+            if "dropout" in attribute and isinstance(value, float):
+                setattr(module, attribute, 0.0)

@@ -174,7 +174,7 @@ def test_broken_positions_are_caught_by_the_self_check(monkeypatch):
     def wrong(cls, groups, *, device):
         batch = right(cls, groups, device=device)
         row = torch.arange(batch.ids_1T.shape[1])[None]
-        return PackedBatch(batch.ids_1T, row, batch.spans, batch.predict_N, batch.target_N, batch.row_N, batch.lengths)
+        return dataclasses.replace(batch, position_1T=row)
 
     monkeypatch.setattr(PackedBatch, "of", classmethod(wrong))
     assert not choose_engine(tiny("llama", {}), 0).packed

@@ -4,7 +4,8 @@ from penchant.logps.choice import choose_engine
 from penchant.logps.engine import Batch, Engine
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
-from penchant.logps.reference import AdapterOff, FrozenCopy, Reference
+from penchant.logps.reference import AdapterOff, FrozenCopy, Reference, Stored
+from penchant.logps.store import ReferenceStore, Source
 
 __all__ = [
     "AdapterOff",
@@ -15,6 +16,9 @@ __all__ = [
     "Group",
     "PackedBatch",
     "Reference",
+    "ReferenceStore",
+    "Source",
+    "Stored",
     "answer_logps",
     "choose_engine",
 ]

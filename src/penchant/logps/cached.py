@@ -28,6 +28,7 @@ class CachedBatch:
         target_N: All answer tokens in order.
         row_N: The answer that each belongs to.
         lengths: Tokens per answer, shape ``(answers,)``.
+        groups: What was laid out.
     """
 
     prompts: tuple[Tensor, ...]
@@ -36,6 +37,7 @@ class CachedBatch:
     target_N: Tensor
     row_N: Tensor
     lengths: Tensor
+    groups: Sequence[Group]
 
     @classmethod
     def of(cls, groups: Sequence[Group], *, device: Any) -> CachedBatch:
@@ -56,6 +58,7 @@ class CachedBatch:
             tuple(tuple(row(answer[:-1]) for answer in answers) for _, answers in groups),
             torch.tensor(predict, device=device),
             *flatten(groups, device),
+            groups,
         )
 
 

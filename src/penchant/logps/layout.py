@@ -35,6 +35,7 @@ class PackedBatch:
         target_N: The answer tokens.
         row_N: The answer that each belongs to, counted through the groups.
         lengths: Tokens per answer, shape ``(answers,)``.
+        groups: What was laid out.
     """
 
     ids_1T: Tensor
@@ -44,6 +45,7 @@ class PackedBatch:
     target_N: Tensor
     row_N: Tensor
     lengths: Tensor
+    groups: Sequence[Group]
 
     @classmethod
     def of(cls, groups: Sequence[Group], *, device: Any) -> PackedBatch:
@@ -67,6 +69,7 @@ class PackedBatch:
             tuple(spans),
             torch.tensor(predict, device=device),
             *flatten(groups, device),
+            groups,
         )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from penchant.logps.layout import Group
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerBatch:
@@ -20,6 +22,7 @@ class AnswerBatch:
         keep_BT: True where the hidden state predicts an answer token; N positions in all.
         target_N: The answer tokens, row by row.
         row_N: The row each of them belongs to.
+        groups: What was laid out, one answer to a group.
     """
 
     ids_BT: Tensor
@@ -27,6 +30,7 @@ class AnswerBatch:
     keep_BT: Tensor
     target_N: Tensor
     row_N: Tensor
+    groups: Sequence[Group]
 
     @classmethod
     def of(cls, prompts: Sequence[list[int]], answers: Sequence[list[int]], *, pad_id: int, device: Any) -> AnswerBatch:
@@ -44,6 +48,7 @@ class AnswerBatch:
             keep_BT=(position >= starts - 1) & (position < lengths),
             target_N=torch.tensor([token for answer in answers for token in answer], device=device),
             row_N=torch.repeat_interleave(torch.arange(len(rows), device=device), counts),
+            groups=[(prompt, [answer]) for prompt, answer in zip(prompts, answers, strict=True)],
         )
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from penchant.logps.engine import Batch, Engine
+from penchant.logps.store import ReferenceStore
 
 
 class Reference(Protocol):
@@ -41,6 +42,18 @@ class AdapterOff:
     def logps(self, engine: Engine, batch: Batch) -> Tensor:
         with self.model.disable_adapter():
             return engine.logps(self.model, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Log-probs computed before training and kept on disk: no second model in memory, no forward pass in a step."""
+
+    model: Any
+    store: ReferenceStore
+    description: str
+
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return self.store.logps(batch)
 
 
 @dataclass(frozen=True, slots=True)
