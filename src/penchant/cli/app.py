@@ -6,6 +6,7 @@ from cyclopts import App
 
 import penchant
 from penchant.cli.demo import demo
+from penchant.cli.evaluate import evaluate
 from penchant.cli.methods import methods
 from penchant.cli.score import score
 from penchant.cli.train import train
@@ -16,5 +17,5 @@ app = App(
     version=penchant.__version__,
     version_flags=["--version"],
 )
-for command in (train, score, methods, demo):
+for command in (train, evaluate, score, methods, demo):
     app.command(command)
