@@ -8,6 +8,7 @@ import penchant
 from penchant.cli.demo import demo
 from penchant.cli.evaluate import evaluate
 from penchant.cli.methods import methods
+from penchant.cli.sample import sample
 from penchant.cli.score import score
 from penchant.cli.train import train
 
@@ -17,5 +18,5 @@ app = App(
     version=penchant.__version__,
     version_flags=["--version"],
 )
-for command in (train, evaluate, score, methods, demo):
+for command in (train, evaluate, sample, score, methods, demo):
     app.command(command)

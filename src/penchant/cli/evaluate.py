@@ -10,6 +10,7 @@ from penchant.errors import InputError
 
 if TYPE_CHECKING:
     from penchant.evaluation.pairs import CheckpointResult, PairedTest
+    from penchant.evaluation.statistics import Estimate, Share
 
 _MANY = Parameter(consume_multiple=True, negative="")
 
@@ -131,7 +132,7 @@ def _show(result: CheckpointResult) -> None:
     console.print(f"\n{result.name}: {result.pairs:,} pairs of {result.prompts:,} prompts, {result.ties:,} ties")
     table = Table("", "value", "95 % interval")
     calibration = result.calibration
-    parts = {
+    parts: dict[str, Share | Estimate | None] = {
         "reward accuracy": result.accuracy,
         "reward margin": result.margins,
         "reward, chosen": result.rewards_chosen,

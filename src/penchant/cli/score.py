@@ -76,7 +76,9 @@ def _show(result: TableScore) -> None:
     if len(result.scores) > 1:
         table = Table("method", "loss", "accuracy", "margin", "over")
         for one in result.scores:
-            accuracy = f"{one.accuracy.value:.2%} [{one.accuracy.low:.2%}, {one.accuracy.high:.2%}]"if one.accuracy else "-"
+            accuracy = (
+                f"{one.accuracy.value:.2%} [{one.accuracy.low:.2%}, {one.accuracy.high:.2%}]" if one.accuracy else "-"
+            )
             table.add_row(one.method, str(one.loss), accuracy, str(one.margins or "-"), f"{one.rows:,} {one.unit}")
         console.print(table)
     for one in result.scores:

@@ -1,7 +1,8 @@
-"""``penchant evaluate``: what implicit rewards on held-out pairs say of a checkpoint, and whether two differ. No torch."""
+"""``penchant evaluate``: what implicit rewards on held-out pairs say of a checkpoint, and whether two differ."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -215,9 +216,9 @@ def length_bins(difference: Array) -> list[str]:
     >>> length_bins(np.array([-300, -1, 0, 24, 25]))
     ['below -100', '-25 to -1', '0 to 24', '0 to 24', '25 to 99']
     """
-    middle = [f"{low} to {high - 1}" for low, high in zip(LENGTH_EDGES, LENGTH_EDGES[1:], strict=False)]
+    middle = [f"{low} to {high - 1}" for low, high in itertools.pairwise(LENGTH_EDGES)]
     names = [f"below {LENGTH_EDGES[0]}", *middle, f"{LENGTH_EDGES[-1]} and more"]
-    return [names[index] for index in np.searchsorted(LENGTH_EDGES, difference, side="right")]
+    return [names[int(np.searchsorted(LENGTH_EDGES, one, side="right"))] for one in difference]
 
 
 def _by(words: Sequence[str], rewards: Rewards, bootstrap: ClusterBootstrap) -> dict[str, GroupResult]:

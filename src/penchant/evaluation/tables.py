@@ -1,4 +1,4 @@
-"""Tables of log-probs that any tool logged: CSV, JSON Lines or Parquet, streamed as arrays under the vocabulary's names.
+"""Tables of log-probs that any tool logged: CSV, JSON Lines or Parquet, streamed under the vocabulary's names.
 
 A column is found by its name in the vocabulary or by one of the names that training libraries log it under. No torch.
 """
