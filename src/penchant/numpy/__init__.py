@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from penchant.numpy.links import *
     from penchant.numpy.listwise import *
     from penchant.numpy.logistic import *
+    from penchant.numpy.pair_anchors import *
     from penchant.numpy.token_level import *
 
-_PAGES = ("logistic", "lengths", "links", "anchored", "token_level", "listwise")
+_PAGES = ("logistic", "lengths", "links", "pair_anchors", "anchored", "token_level", "listwise")
 
 for _page in _PAGES:  # what ends in _loss or _grad is published
     _names = vars(import_module(f"penchant.numpy.{_page}"))

@@ -13,6 +13,7 @@ from penchant.numpy.common import (
     number,
     plain,
     reduce,
+    sigmoid,
 )
 
 
@@ -114,3 +115,140 @@ def _ipo_residual(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: fl
     w, lo = batch(where, log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
     with np.errstate(all="ignore"):
         return w - lo - 1.0 / (2.0 * number(where, "beta", beta, "above 0"))
+
+
+def exponential_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean") -> Result:
+    r"""Exponential loss on the gap of log-ratios.
+
+    .. math:: L = e^{-\beta(\rho_w - \rho_l)}
+
+    Args:
+        log_ratio_w, log_ratio_l: Scalar or ``(pairs,)``, nats, summed over the answer's tokens.
+        beta: Per nat, above 0.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Returns:
+        Number, or ``(pairs,)`` for ``"none"``; 1 where policy equals reference.
+
+    Raises:
+        InputError: Bad shape or option; the message names it.
+
+    References:
+        Tang et al. (2024), Generalized Preference Optimization, arXiv:2402.05749.
+
+    >>> round(exponential_loss(2.0, -1.0), 12)
+    0.740818220682
+    """
+    _, w, lo = _scaled("exponential_loss", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        return reduce("exponential_loss", np.exp(lo - w), reduction)
+
+
+def exponential_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
+    r"""Derivatives of :func:`exponential_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta L = -\partial L/\partial\rho_l
+
+    >>> exponential_grad(0.0, 0.0)
+    PairGrad(chosen=-0.1, rejected=0.1)
+    """
+    scale, w, lo = _scaled("exponential_grad", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        chosen, rejected = -scale * np.exp(lo - w), scale * np.exp(lo - w)
+    return PairGrad(plain(chosen), plain(rejected))
+
+
+def truncated_quadratic_loss(
+    log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean"
+) -> Result:
+    r"""Squared shortfall of the scaled gap from 1.
+
+    .. math:: L = \max(0, 1 - \beta(\rho_w - \rho_l))^2
+
+    Args:
+        log_ratio_w, log_ratio_l: Scalar or ``(pairs,)``, nats, summed over the answer's tokens.
+        beta: Per nat, above 0.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Returns:
+        Number, or ``(pairs,)`` for ``"none"``; 1 where policy equals reference.
+
+    Raises:
+        InputError: Bad shape or option; the message names it.
+
+    References:
+        Tang et al. (2024), Generalized Preference Optimization, arXiv:2402.05749.
+
+    >>> round(truncated_quadratic_loss(2.0, -1.0), 12)
+    0.49
+    """
+    _, w, lo = _scaled("truncated_quadratic_loss", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        return reduce("truncated_quadratic_loss", np.maximum(0.0, 1.0 - (w - lo)) ** 2, reduction)
+
+
+def truncated_quadratic_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
+    r"""Derivatives of :func:`truncated_quadratic_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -2\beta\max(0, 1 - \beta(\rho_w - \rho_l)) = -\partial L/\partial\rho_l
+
+    >>> truncated_quadratic_grad(0.0, 0.0)
+    PairGrad(chosen=-0.2, rejected=0.2)
+    """
+    scale, w, lo = _scaled("truncated_quadratic_grad", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        chosen, rejected = -2 * scale * np.maximum(0.0, 1.0 - (w - lo)), 2 * scale * np.maximum(0.0, 1.0 - (w - lo))
+    return PairGrad(plain(chosen), plain(rejected))
+
+
+def savage_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean") -> Result:
+    r"""Savage loss on the gap of log-ratios.
+
+    .. math:: L = \sigma(-\beta(\rho_w - \rho_l))^2
+
+    Args:
+        log_ratio_w, log_ratio_l: Scalar or ``(pairs,)``, nats, summed over the answer's tokens.
+        beta: Per nat, above 0.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Returns:
+        Number, or ``(pairs,)`` for ``"none"``; 1/4 where policy equals reference.
+
+    Raises:
+        InputError: Bad shape or option; the message names it.
+
+    References:
+        Tang et al. (2024), Generalized Preference Optimization, arXiv:2402.05749.
+
+    >>> savage_loss(0.0, 0.0)
+    0.25
+    """
+    _, w, lo = _scaled("savage_loss", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        return reduce("savage_loss", np.square(sigmoid(lo - w)), reduction)
+
+
+def savage_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
+    r"""Derivatives of :func:`savage_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -2\beta\,\sigma(-z)^2\sigma(z) = -\partial L/\partial\rho_l,
+              z = \beta(\rho_w - \rho_l)
+
+    >>> savage_grad(0.0, 0.0)
+    PairGrad(chosen=-0.025, rejected=0.025)
+    """
+    scale, w, lo = _scaled("savage_grad", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        chosen, rejected = (
+            -2 * scale * np.square(sigmoid(lo - w)) * sigmoid(w - lo),
+            2 * scale * np.square(sigmoid(lo - w)) * sigmoid(w - lo),
+        )
+    return PairGrad(plain(chosen), plain(rejected))
+
+
+def _scaled(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) -> tuple[float, Array, Array]:
+    """beta, and the log-ratios times beta."""
+    w, lo = batch(where, log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
+    scale = number(where, "beta", beta, "above 0")
+    with np.errstate(all="ignore"):
+        return scale, scale * w, scale * lo

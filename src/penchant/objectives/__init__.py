@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penchant.objectives.links import *
     from penchant.objectives.listwise import *
     from penchant.objectives.logistic import *
+    from penchant.objectives.pair_anchors import *
     from penchant.objectives.token_level import *
 
 LOSSES = {method.loss.__name__: method.loss for method in METHODS.values()}

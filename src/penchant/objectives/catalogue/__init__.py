@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from penchant.errors import InputError, suggest
-from penchant.objectives.catalogue import anchored, lengths, links, lists, logistic, token_level
+from penchant.objectives.catalogue import anchored, lengths, links, lists, logistic, pair_anchors, token_level
 from penchant.objectives.catalogue.method import Method, Paper, shown
 
 __all__ = ["METHODS", "Method", "Paper", "get_method", "shown"]
 
-_PAGES = (logistic, lengths, links, anchored, token_level, lists)
+_PAGES = (logistic, lengths, links, pair_anchors, anchored, token_level, lists)
 
 METHODS: dict[str, Method] = {method.name: method for page in _PAGES for method in page.METHODS}
 """Every method by name, in the order of the pages."""

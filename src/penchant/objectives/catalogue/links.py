@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from penchant.objectives.catalogue.method import Method, Paper
-from penchant.objectives.links import hinge_loss, ipo_loss
+from penchant.objectives.links import (
+    exponential_loss,
+    hinge_loss,
+    ipo_loss,
+    savage_loss,
+    truncated_quadratic_loss,
+)
 
 METHODS = (
     Method(
@@ -24,5 +30,41 @@ METHODS = (
         "a pair stops pulling at the margin 1/β; the loss of RSO",
         "max(0, 1 - β(a - b))",
         Paper("Liu et al.", "Statistical Rejection Sampling Improves Preference Optimization", 2023, "2309.06657"),
+    ),
+    Method(
+        "exponential",
+        exponential_loss,
+        "the steepest link: one badly ordered pair can rule a batch",
+        "exp(-β(a - b))",
+        Paper(
+            "Tang et al.",
+            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
+            2024,
+            "2402.05749",
+        ),
+    ),
+    Method(
+        "truncated_quadratic",
+        truncated_quadratic_loss,
+        "squared shortfall from a margin, without IPO's penalty beyond it",
+        "max(0, 1 - β(a - b))²",
+        Paper(
+            "Tang et al.",
+            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
+            2024,
+            "2402.05749",
+        ),
+    ),
+    Method(
+        "savage",
+        savage_loss,
+        "bounded: pairs far on the wrong side are given up",
+        "σ(-β(a - b))²",
+        Paper(
+            "Tang et al.",
+            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
+            2024,
+            "2402.05749",
+        ),
     ),
 )
