@@ -40,7 +40,7 @@ def plackett_luce_loss(
         is Secretly a Reward Model, arXiv:2305.18290, appendix A.3.
 
     >>> round(plackett_luce_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0]), 12)
-    1.801740114650
+    1.80174011465
     """
     s, tails = _scores("plackett_luce_loss", policy_list_logps, ref_list_logps, beta)
     return reduce("plackett_luce_loss", (tails - s)[..., :-1].sum(-1), reduction)
@@ -61,11 +61,11 @@ def plackett_luce_grad(policy_list_logps: Values, ref_list_logps: Values, beta: 
     s, tails = _scores("plackett_luce_grad", policy_list_logps, ref_list_logps, beta)
     count = s.shape[-1]
     places = np.arange(count)
-    open_places = (places[None, :] <= places[:, None]) & (
-        places[None, :] < count - 1
-    )  # answer i still waits at place k
-    shares = np.where(open_places, np.exp(np.minimum(0.0, s[..., :, None] - tails[..., None, :])), 0.0)
-    return ListGrad(float(beta) * (shares.sum(-1) - (places < count - 1)))
+    waits = places[None, :] < places[:, None]  # answer i stands after place k
+    shares = np.where(waits, np.exp(np.minimum(0.0, s[..., :, None] - tails[..., None, :])), 0.0)
+    later = np.zeros_like(s)  # 1 minus the answer's own share at its place, without the subtraction
+    later[..., :-1] = np.exp(tails[..., 1:] - tails[..., :-1])
+    return ListGrad(float(beta) * (shares.sum(-1) - later))
 
 
 def _scores(where: str, policy: Values, reference: Values, beta: float) -> tuple[Array, Array]:

@@ -100,6 +100,8 @@ def _check_shapes(arrays: Mapping[str, Array], where: str) -> None:
             raise InputError(f"{name!r} has shape {shape}", where=where, fix=f"Give {TERMS[name].shape.value}")
         if 0 in shape:
             raise InputError(f"{name!r} is empty", where=where, fix="Give at least one row")
+        if least and shape[-1] == 1:
+            raise InputError(f"{name!r} has shape {shape}", where=where, fix="Give at least two answers per list")
     lists = {name: shape for name, shape in shapes.items() if TERMS[name].shape is Shape.LIST}
     rows = {name: shape[:-1] if name in lists else shape for name, shape in shapes.items()}
     _agree({name: shape for name, shape in rows.items() if shape}, shapes, "row", where)

@@ -6,11 +6,9 @@ Notation: :math:`\pi` policy, :math:`\pi_{ref}` reference, x prompt, :math:`y_w`
 
 from __future__ import annotations
 
-import math
-
 import array_api_compat as compat
 
-from penchant.arrays import logsumexp, reduce
+from penchant.arrays import reduce, stop_gradient
 from penchant.objectives.door import objective
 from penchant.objectives.label_noise import smooth_labels
 from penchant.objectives.surrogates import logistic
@@ -98,5 +96,6 @@ def dr_dpo_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, beta_
         0.553860124
     """
     xp = compat.array_namespace(log_ratio_w)
-    losses = xp.reshape(logistic(beta * (log_ratio_w - log_ratio_l)), (-1,))
-    return -beta_prime * (logsumexp(-losses / beta_prime) - math.log(losses.shape[0]))
+    losses = logistic(beta * (log_ratio_w - log_ratio_l))
+    least = stop_gradient(xp.min(losses))  # taken out and added again: no underflow, and no cancellation at large beta'
+    return least - beta_prime * xp.log1p(xp.mean(xp.expm1((least - losses) / beta_prime)))

@@ -49,7 +49,7 @@ def tdpo_loss(
 
     Example:
         >>> round(tdpo_loss(2.0, -1.0, 0.4, 0.7), 9)
-        0.560766128
+        0.560766129
     """
     drift = rejected_sequence_kl - stop_gradient(chosen_sequence_kl)
     return reduce(logistic(beta * (log_ratio_w - log_ratio_l - alpha * drift)), reduction)
