@@ -174,7 +174,7 @@ def test_a_constant_out_of_its_domain(name, constants, words):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("dop", "Did you mean 'dpo'?"), ("KTO!", "Known: dpo, dr_dpo, hinge, ipo, kto"), ("simp", "'simpo'")],
+    [("dop", "Did you mean 'dpo'?"), ("KTO!", "Known: apo_zero, dpo, dr_dpo, hinge, ipo"), ("simp", "'simpo'")],
 )
 def test_an_unknown_method(name, hint):
     with pytest.raises(InputError) as caught:

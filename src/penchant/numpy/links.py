@@ -117,47 +117,6 @@ def _ipo_residual(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: fl
         return w - lo - 1.0 / (2.0 * number(where, "beta", beta, "above 0"))
 
 
-def exponential_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean") -> Result:
-    r"""Exponential loss on the gap of log-ratios.
-
-    .. math:: L = e^{-\beta(\rho_w - \rho_l)}
-
-    Args:
-        log_ratio_w, log_ratio_l: Scalar or ``(pairs,)``, nats, summed over the answer's tokens.
-        beta: Per nat, above 0.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-
-    Returns:
-        Number, or ``(pairs,)`` for ``"none"``; 1 where policy equals reference.
-
-    Raises:
-        InputError: Bad shape or option; the message names it.
-
-    References:
-        Tang et al. (2024), Generalized Preference Optimization, arXiv:2402.05749.
-
-    >>> round(exponential_loss(2.0, -1.0), 12)
-    0.740818220682
-    """
-    _, w, lo = _scaled("exponential_loss", log_ratio_w, log_ratio_l, beta)
-    with np.errstate(all="ignore"):
-        return reduce("exponential_loss", np.exp(lo - w), reduction)
-
-
-def exponential_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
-    r"""Derivatives of :func:`exponential_loss` by the two log-ratios; arguments and errors are the loss's.
-
-    .. math:: \partial L/\partial\rho_w = -\beta L = -\partial L/\partial\rho_l
-
-    >>> exponential_grad(0.0, 0.0)
-    PairGrad(chosen=-0.1, rejected=0.1)
-    """
-    scale, w, lo = _scaled("exponential_grad", log_ratio_w, log_ratio_l, beta)
-    with np.errstate(all="ignore"):
-        chosen, rejected = -scale * np.exp(lo - w), scale * np.exp(lo - w)
-    return PairGrad(plain(chosen), plain(rejected))
-
-
 def truncated_quadratic_loss(
     log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean"
 ) -> Result:

@@ -49,48 +49,6 @@ def apo_zero_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -
     return PairGrad(plain(chosen), plain(rejected))
 
 
-def apo_down_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean") -> Result:
-    r"""Anchored preference optimisation, down.
-
-    .. math:: L = \sigma(\beta\rho_w) + \sigma(-\beta(\rho_w - \rho_l))
-
-    Args:
-        log_ratio_w, log_ratio_l: Scalar or ``(pairs,)``, nats, summed over the answer's tokens.
-        beta: Per nat, above 0.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
-
-    Returns:
-        Number, or ``(pairs,)`` for ``"none"``; 1 where policy equals reference.
-
-    Raises:
-        InputError: Bad shape or option; the message names it.
-
-    References:
-        D'Oosterlinck et al. (2024), Anchored Preference Optimization and Contrastive Revisions, arXiv:2408.06266.
-
-    >>> apo_down_loss(0.0, 0.0)
-    1.0
-    """
-    _, w, lo = _scaled("apo_down_loss", log_ratio_w, log_ratio_l, beta)
-    with np.errstate(all="ignore"):
-        return reduce("apo_down_loss", np.asarray(sigmoid(w)) + sigmoid(lo - w), reduction)
-
-
-def apo_down_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
-    r"""Derivatives of :func:`apo_down_loss` by the two log-ratios; arguments and errors are the loss's.
-
-    .. math:: \partial L/\partial\rho_w = \beta\sigma'(\beta\rho_w) - \beta\sigma'(z),
-              \partial L/\partial\rho_l = \beta\sigma'(z),\ z = \beta(\rho_w - \rho_l)
-
-    >>> apo_down_grad(0.0, 0.0)
-    PairGrad(chosen=0.0, rejected=0.025)
-    """
-    scale, w, lo = _scaled("apo_down_grad", log_ratio_w, log_ratio_l, beta)
-    with np.errstate(all="ignore"):
-        chosen, rejected = scale * (_bell(w) - _bell(w - lo)), scale * _bell(w - lo)
-    return PairGrad(plain(chosen), plain(rejected))
-
-
 def nca_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.01, *, reduction: str = "mean") -> Result:
     r"""Noise contrastive alignment of a pair.
 
@@ -172,11 +130,6 @@ def sppo_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.001) -> 
     target, w, lo = _targeted("sppo_grad", log_ratio_w, log_ratio_l, beta)
     chosen, rejected = 2 * (w - target), 2 * (lo + target)
     return PairGrad(plain(chosen), plain(rejected))
-
-
-def _bell(x: Array) -> Array:
-    """The logistic function's slope."""
-    return np.asarray(sigmoid(x)) * sigmoid(-x)
 
 
 def _scaled(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) -> tuple[float, Array, Array]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from penchant.arrays import reduce
 from penchant.objectives.door import objective
-from penchant.objectives.surrogates import exponential, hinge, savage, squared, truncated_quadratic
+from penchant.objectives.surrogates import hinge, savage, squared, truncated_quadratic
 from penchant.records import Array
 
 
@@ -78,39 +78,6 @@ def hinge_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.05, *, re
         0.85
     """
     return reduce(hinge(beta * (log_ratio_w - log_ratio_l)), reduction)
-
-
-@objective
-def exponential_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, reduction: str = "mean") -> Array:
-    r"""Exponential loss on the difference of log-ratios, the steepest of the GPO family.
-
-    .. math:: e^{-z},\quad z = \beta(\rho_w - \rho_l)
-
-    Badly ordered pairs pull exponentially hard, so one wrong label can rule a batch. Where a share p of the labels
-    is on one side, the optimum is z = logit(p)/2, half of the logistic loss's. It overflows below z = -709 in
-    float64 and -88 in float32; such a pair stops a run instead of being clipped.
-
-    Args:
-        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
-        log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 typical.
-        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
-
-    Returns:
-        The loss, without a unit; 1 when policy and reference agree.
-
-    Raises:
-        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
-
-    References:
-        Yunhao Tang et al., "Generalized Preference Optimization: A Unified Approach to Offline Alignment", 2024,
-        arXiv:2402.05749, table 1.
-
-    Example:
-        >>> round(exponential_loss(2.0, -1.0), 12)
-        0.740818220682
-    """
-    return reduce(exponential(beta * (log_ratio_w - log_ratio_l)), reduction)
 
 
 @objective

@@ -45,38 +45,6 @@ def apo_zero_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, 
 
 
 @objective
-def apo_down_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, reduction: str = "mean") -> Array:
-    r"""Anchored Preference Optimization, down: both answers away from the policy, the rejected one further.
-
-    .. math:: \sigma(\beta\rho_w) + \sigma(-\beta(\rho_w - \rho_l))
-
-    For data whose chosen answers are worse than what the model says. The chosen answer's slope may be positive:
-    once a pair is well apart, its likelihood is pushed down, as intended.
-
-    Args:
-        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
-        log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 in the paper.
-        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
-
-    Returns:
-        Between 0 and 2; 1 when policy and reference agree.
-
-    Raises:
-        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
-
-    References:
-        Karel D'Oosterlinck et al., "Anchored Preference Optimization and Contrastive Revisions", 2024,
-        arXiv:2408.06266.
-
-    Example:
-        >>> round(apo_down_loss(2.0, -1.0), 12)
-        0.975391480501
-    """
-    return reduce(sigmoid(beta * log_ratio_w) + sigmoid(-beta * (log_ratio_w - log_ratio_l)), reduction)
-
-
-@objective
 def nca_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.01, *, reduction: str = "mean") -> Array:
     r"""Noise Contrastive Alignment of a pair: absolute likelihoods count, so the chosen answer's cannot fall away.
 

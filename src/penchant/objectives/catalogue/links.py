@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from penchant.objectives.catalogue.method import Method, Paper
 from penchant.objectives.links import (
-    exponential_loss,
     hinge_loss,
     ipo_loss,
     savage_loss,
@@ -30,18 +29,6 @@ METHODS = (
         "a pair stops pulling at the margin 1/β; the loss of RSO",
         "max(0, 1 - β(a - b))",
         Paper("Liu et al.", "Statistical Rejection Sampling Improves Preference Optimization", 2023, "2309.06657"),
-    ),
-    Method(
-        "exponential",
-        exponential_loss,
-        "the steepest link: one badly ordered pair can rule a batch",
-        "exp(-β(a - b))",
-        Paper(
-            "Tang et al.",
-            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
-            2024,
-            "2402.05749",
-        ),
     ),
     Method(
         "truncated_quadratic",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penchant.objectives.catalogue.method import Method, Paper
-from penchant.objectives.pair_anchors import apo_down_loss, apo_zero_loss, nca_loss, sppo_loss
+from penchant.objectives.pair_anchors import apo_zero_loss, nca_loss, sppo_loss
 
 METHODS = (
     Method(
@@ -11,13 +11,6 @@ METHODS = (
         apo_zero_loss,
         "chosen up and rejected down from the reference, both bounded",
         "σ(-βa) + σ(βb)",
-        Paper("D'Oosterlinck et al.", "Anchored Preference Optimization and Contrastive Revisions", 2024, "2408.06266"),
-    ),
-    Method(
-        "apo_down",
-        apo_down_loss,
-        "both answers down, the rejected one further: for data worse than the model",
-        "σ(βa) + σ(-β(a - b))",
         Paper("D'Oosterlinck et al.", "Anchored Preference Optimization and Contrastive Revisions", 2024, "2408.06266"),
     ),
     Method(
