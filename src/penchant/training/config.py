@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from penchant.errors import InputError, shorten
 from penchant.objectives import get_method
+from penchant.training.inputs import check_trainable
 from penchant.training.presets import preset_learning_rate
 
 _REFUSED = {
@@ -86,6 +87,7 @@ class PreferenceConfig(TrainingArguments):
 
     def __post_init__(self) -> None:
         method = get_method(self.method)
+        check_trainable(method)
         self.constants = {name: self.constants[name] for name in self.constants}
         method.with_constants(self.constants)
         if self.reference_store is not None and not method.needs_reference:
