@@ -29,7 +29,7 @@ def methods(*, json: bool = False) -> None:
     console = Console()
     table = Table(show_lines=True)
     for heading in ("method", "rows", "needs", "formula, and what sets it apart"):
-        table.add_column(heading, no_wrap=heading == "method")
+        table.add_column(heading)
     table.add_column("constants and paper", min_width=len("arXiv:2305.18290"))
     for method in METHODS.values():
         name, _, _, _, difference, formula, constants, paper = cells(method)

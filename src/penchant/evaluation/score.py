@@ -172,6 +172,10 @@ def _derive(columns: dict[str, Array], rules: Mapping[str, tuple[str, ...]]) -> 
 
 def _lacks(method: Method, table: LogpTable) -> str:
     """The columns that the method's loss needs and the table does not give, as words; empty if there are none."""
+    if method.couples_rows:
+        return "all rows at once, which are read in pieces"
+    if method.data == "lists":
+        return "lists of answers"
     one = {name: np.zeros(1) for name in table.columns}
     pairs, answers = _terms(one, table.paired)
     known = pairs if method.needs_pairs else answers

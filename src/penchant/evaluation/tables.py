@@ -15,7 +15,7 @@ import numpy as np
 
 from penchant.data.formats.files import path_text
 from penchant.errors import InputError, shorten
-from penchant.objectives.vocabulary import ROW_TERMS
+from penchant.objectives.vocabulary import TERMS
 from penchant.records import Array
 
 BLOCK_BYTES = 8 << 20
@@ -43,7 +43,7 @@ def _aliases() -> dict[str, str]:
     forms = {name: words.split() for name, words in _ANSWER_FORMS.items()}
     for pattern, words in _SIDE_FORMS.items():
         forms |= {pattern.format(s): words.replace("{}", s).split() for s in ("chosen", "rejected")}
-    names = {name: name for name in ROW_TERMS} | {name.removesuffix("s"): name for name in ROW_TERMS}
+    names = {name: name for name in TERMS} | {name.removesuffix("s"): name for name in TERMS}
     return names | {alias: name for name, aliases in forms.items() for alias in (name, *aliases)}
 
 

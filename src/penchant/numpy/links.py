@@ -117,7 +117,7 @@ def _ipo_residual(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: fl
         return w - lo - 1.0 / (2.0 * number(where, "beta", beta, "above 0"))
 
 
-def truncated_quadratic_loss(
+def squared_hinge_loss(
     log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean"
 ) -> Result:
     r"""Squared shortfall of the scaled gap from 1.
@@ -138,23 +138,23 @@ def truncated_quadratic_loss(
     References:
         Tang et al. (2024), Generalized Preference Optimization, arXiv:2402.05749.
 
-    >>> round(truncated_quadratic_loss(2.0, -1.0), 12)
+    >>> round(squared_hinge_loss(2.0, -1.0), 12)
     0.49
     """
-    _, w, lo = _scaled("truncated_quadratic_loss", log_ratio_w, log_ratio_l, beta)
+    _, w, lo = _scaled("squared_hinge_loss", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
-        return reduce("truncated_quadratic_loss", np.maximum(0.0, 1.0 - (w - lo)) ** 2, reduction)
+        return reduce("squared_hinge_loss", np.maximum(0.0, 1.0 - (w - lo)) ** 2, reduction)
 
 
-def truncated_quadratic_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
-    r"""Derivatives of :func:`truncated_quadratic_loss` by the two log-ratios; arguments and errors are the loss's.
+def squared_hinge_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> PairGrad:
+    r"""Derivatives of :func:`squared_hinge_loss` by the two log-ratios; arguments and errors are the loss's.
 
     .. math:: \partial L/\partial\rho_w = -2\beta\max(0, 1 - \beta(\rho_w - \rho_l)) = -\partial L/\partial\rho_l
 
-    >>> truncated_quadratic_grad(0.0, 0.0)
+    >>> squared_hinge_grad(0.0, 0.0)
     PairGrad(chosen=-0.2, rejected=0.2)
     """
-    scale, w, lo = _scaled("truncated_quadratic_grad", log_ratio_w, log_ratio_l, beta)
+    scale, w, lo = _scaled("squared_hinge_grad", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         chosen, rejected = -2 * scale * np.maximum(0.0, 1.0 - (w - lo)), 2 * scale * np.maximum(0.0, 1.0 - (w - lo))
     return PairGrad(plain(chosen), plain(rejected))

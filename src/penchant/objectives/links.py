@@ -81,9 +81,7 @@ def hinge_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.05, *, re
 
 
 @objective
-def truncated_quadratic_loss(
-    log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, reduction: str = "mean"
-) -> Array:
+def squared_hinge_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, reduction: str = "mean") -> Array:
     r"""Squared shortfall from a margin: the square of IPO without its penalty on margins beyond the target.
 
     .. math:: \max(0, 1 - z)^2,\quad z = \beta(\rho_w - \rho_l)
@@ -108,7 +106,7 @@ def truncated_quadratic_loss(
         arXiv:2402.05749, table 1.
 
     Example:
-        >>> round(truncated_quadratic_loss(2.0, -1.0), 12)
+        >>> round(squared_hinge_loss(2.0, -1.0), 12)
         0.49
     """
     return reduce(truncated_quadratic(beta * (log_ratio_w - log_ratio_l)), reduction)

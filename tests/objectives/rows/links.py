@@ -15,7 +15,7 @@ def hinge(log_ratio_w, log_ratio_l, beta):
     return max(mp.mpf(0), 1 - beta * (log_ratio_w - log_ratio_l))
 
 
-def truncated_quadratic(log_ratio_w, log_ratio_l, beta):
+def squared_hinge(log_ratio_w, log_ratio_l, beta):
     return max(mp.mpf(0), 1 - beta * (log_ratio_w - log_ratio_l)) ** 2
 
 
@@ -26,7 +26,7 @@ def savage(log_ratio_w, log_ratio_l, beta):
 RECIPES = {
     "ipo_loss": Recipe(ipo, ("log_ratio_w", "log_ratio_l"), {"beta": 0.1}),
     "hinge_loss": Recipe(hinge, ("log_ratio_w", "log_ratio_l"), {"beta": 0.05}),
-    "truncated_quadratic_loss": Recipe(truncated_quadratic, ("log_ratio_w", "log_ratio_l"), {"beta": 0.1}),
+    "squared_hinge_loss": Recipe(squared_hinge, ("log_ratio_w", "log_ratio_l"), {"beta": 0.1}),
     "savage_loss": Recipe(savage, ("log_ratio_w", "log_ratio_l"), {"beta": 0.1}),
 }
 
@@ -48,13 +48,13 @@ ROWS = [
         0.2875, (-0.05, -0.05, 0.0), (0.05, 0.05, 0.0)),
     row("hinge_loss", "policy is reference", (0.0, 0.0), 1.0, -0.3, 0.3, beta=0.3),
     row("hinge_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0)), 400.5, (0.0, -1.0), (0.0, 1.0), beta=1.0),
-    row("truncated_quadratic_loss", "P", (2.0, -1.0),
+    row("squared_hinge_loss", "P", (2.0, -1.0),
         0.49, -0.14, 0.14),
-    row("truncated_quadratic_loss", "on both sides of the margin", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0)),
+    row("squared_hinge_loss", "on both sides of the margin", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0)),
         1.1841666666666666, (-0.14, -0.35, 0.0), (0.14, 0.35, 0.0)),
-    row("truncated_quadratic_loss", "policy is reference", (0.0, 0.0),
+    row("squared_hinge_loss", "policy is reference", (0.0, 0.0),
         1.0, -0.6, 0.6, beta=0.3),
-    row("truncated_quadratic_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0)),
+    row("squared_hinge_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0)),
         320800.5, (0.0, -1602.0), (0.0, 1602.0), beta=1.0),
     row("savage_loss", "P", (2.0, -1.0),
         0.18109917149759513, -0.020806212773516963, 0.020806212773516963),

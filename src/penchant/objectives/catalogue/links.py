@@ -7,7 +7,7 @@ from penchant.objectives.links import (
     hinge_loss,
     ipo_loss,
     savage_loss,
-    truncated_quadratic_loss,
+    squared_hinge_loss,
 )
 
 METHODS = (
@@ -31,8 +31,8 @@ METHODS = (
         Paper("Liu et al.", "Statistical Rejection Sampling Improves Preference Optimization", 2023, "2309.06657"),
     ),
     Method(
-        "truncated_quadratic",
-        truncated_quadratic_loss,
+        "squared_hinge",
+        squared_hinge_loss,
         "squared shortfall from a margin, without IPO's penalty beyond it",
         "max(0, 1 - β(a - b))²",
         Paper(
