@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -107,36 +108,10 @@ def penchant_trainer(setting: str, model_path: str, rows: list[dict[str, Any]]) 
         train_sampling_strategy="sequential",
         report_to="none",
         use_cpu=True,
+        reference_store=tempfile.mkdtemp() if setting == "dpo-cached" else None,
     )
     model = get_peft_model(model, LORA)
-    trainer = PreferenceTrainer(
-        model, config, encoded, processing_class=tokenizer, callbacks=[StepOnRequest()], reference=None
-    )
-    if setting == "dpo-cached":
-        trainer.reference = remembered(trainer, encoded)
-    return trainer
-
-
-def remembered(trainer: Any, rows: list[Any]) -> Any:
-    """The reference computed once, before the first step, as TRL's precompute_ref_log_probs does."""
-    known = {}
-    for row in rows:
-        batch = trainer._lay_out([(row.prompt_ids, [row.chosen_ids, row.rejected_ids])])
-        with torch.no_grad(), trainer._engaged():
-            known[tuple(batch.target_N.tolist())] = trainer.reference.logps(trainer.engine, batch)
-    return Remembered(trainer.model, known)
-
-
-class Remembered:
-    description = "computed before the first step"
-
-    def __init__(self, model: Any, known: dict[tuple[int, ...], torch.Tensor]) -> None:
-        self.model, self.known = model, known
-
-    def logps(self, engine: Any, batch: Any) -> torch.Tensor:
-        ends = batch.lengths.view(-1, 2).sum(1).cumsum(0).tolist()
-        parts = zip([0, *ends[:-1]], ends, strict=True)
-        return torch.cat([self.known[tuple(batch.target_N[a:b].tolist())] for a, b in parts])
+    return PreferenceTrainer(model, config, encoded, processing_class=tokenizer, callbacks=[StepOnRequest()])
 
 
 def main() -> None:

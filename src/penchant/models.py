@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
     """
     if dtype not in DTYPES:
         raise InputError(f"no dtype {dtype!r}", fix=f"Choose one of {', '.join(DTYPES)}")
+    # peft 0.21 asks transformers 5.23 for a property by its old name; nothing a user could change
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     path = Path(name)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if path.is_dir() and (path / "adapter_config.json").is_file():
@@ -121,6 +124,11 @@ def _prepare_tokenizer(tokenizer: Any, name: str) -> None:
         raise InputError("the tokenizer has no end-of-sequence token", where=name, fix="Set eos_token in its config")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+
+
+def automatic_dtype(device: Any) -> str:
+    """The type of weights where none is asked for: float32 on a CPU, bfloat16 on an accelerator."""
+    return "float32" if device.type == "cpu" else "bfloat16"
 
 
 def disable_dropout(model: Any) -> None:

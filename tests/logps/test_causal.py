@@ -63,3 +63,10 @@ def test_large_scores_stay_finite():
     tensors = inputs(9, 9, 4, 2, torch.float32, False)
     found = value_and_slopes(causal_attention, [*(t * 1e4 for t in tensors[:3]), None], Scoring(1.0))
     assert all(torch.isfinite(tensor).all() for tensor in found)
+
+
+def test_autocast_does_not_lower_the_scores():
+    tensors = inputs(40, 97, 9, 3, torch.float32, False)
+    expected = causal_attention(*tensors[:3], Scoring(0.35))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(causal_attention(*tensors[:3], Scoring(0.35)), expected)

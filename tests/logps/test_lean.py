@@ -89,3 +89,13 @@ def test_the_model_is_restored_after_an_error():
     with pytest.raises(ZeroDivisionError), lean_layers(model):
         1 / 0  # noqa: B018
     assert not replaced(model)
+
+
+def test_under_autocast_layers_compute_as_they_do_themselves():
+    model = adapted(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = outcome(model)
+        with lean_layers(model):
+            found = outcome(model)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)

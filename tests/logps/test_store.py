@@ -11,7 +11,7 @@ from tests_support import tiny_llama
 from penchant.errors import InputError
 from penchant.logps import Engine, ReferenceStore, Source, choose_engine
 from penchant.logps.store import address, hash_weights
-from penchant.training.stored import computed, fill
+from penchant.training.stored import computed, fill, owner
 
 GROUPS = [([5, 6, 7], [[8, 9], [10]]), ([5, 6], [[7, 8, 9], [11, 12]]), ([9], [[10, 11, 12, 13], [14]])]
 
@@ -128,3 +128,20 @@ def test_other_folders_and_damaged_manifests_are_refused(tmp_path, model, engine
     (store.folder / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest.*damaged"):
         opened(tmp_path / "s", model, engine)
+
+
+def test_processes_that_open_the_store_at_different_times_leave_no_row_out(tmp_path, model, engine):
+    """The second opens it when the first has written its share, and so finds less missing."""
+    groups = [([5, 6, n], [[n, 9], [10, n]]) for n in range(10, 40)]
+    assert {owner(group, 2) for group in groups} == {0, 1}
+    for rank in range(2):
+        store = opened(tmp_path / "s", model, engine)
+        fill(store, model, engine, groups, device="cpu", max_tokens=99, process=(rank, 2))
+    assert not opened(tmp_path / "s", model, engine).missing(groups)
+
+
+def test_autocast_is_part_of_the_address(model, engine):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = Source.of(model, engine)
+    assert (low.autocast, Source.of(model, engine).autocast) == ("bfloat16", "")
+    assert low.key != Source.of(model, engine).key

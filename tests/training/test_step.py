@@ -140,6 +140,20 @@ def test_first_step_is_at_its_landmark(make_trainer, rows, method, lora):
         assert metrics["rewards/accuracies"] == 0.5
 
 
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("stored", [False, True], ids=["live", "stored"])
+def test_autocast_computes_policy_and_reference_alike(make_trainer, rows, tmp_path, lora, stored):
+    store = {"reference_store": str(tmp_path / "store")} if stored else {}
+    trainer = make_trainer("dpo", dtype=torch.float32, lora=lora, moved=False, bf16=True, **store)
+    trainer.check_reference(rows[True])
+    loss, slopes, _ = gradients(trainer, rows[True], micro_batch_size=8, micro_batch_tokens=10**6)
+    exact = make_trainer("dpo", dtype=torch.float32, lora=lora, moved=False)
+    _, expected, _ = gradients(exact, rows[True], micro_batch_size=8, micro_batch_tokens=10**6)
+    assert loss.item() == pytest.approx(np.log(2), abs=1e-3)
+    assert torch.cosine_similarity(slopes, expected, dim=0) > 0.99
+    assert not torch.allclose(slopes, expected, rtol=1e-5), "autocast is not on"
+
+
 def test_reference_that_disagrees_stops_the_run(make_trainer, rows):
     trainer = make_trainer("dpo", moved=True)
     with pytest.raises(InputError, match="disagree before the first step"):

@@ -40,6 +40,8 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:.4g} [too few for an interval]"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 

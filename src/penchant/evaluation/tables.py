@@ -229,7 +229,7 @@ def _kind(path: Path) -> str:
 
 def _fault(path: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split())[:_REASON].rstrip(".")
-    return InputError(f"cannot be read: {reason}", where=path_text(path))
+    return InputError(f"cannot be read: {reason.removeprefix(f'{path}: ')}", where=path_text(path))
 
 
 def _open(path: Path, wanted: Mapping[str, Any] | None) -> Any:

@@ -47,7 +47,8 @@ def causal_attention(
         scoring: Scale, window and soft-cap.
         sinks_H: A learned score for each head that takes its share of the weight and gives nothing.
     """
-    out: Tensor = _Causal.apply(query_Hnd, key_Gmd, value_Gmd, sinks_H, scoring)
+    with torch.autocast(query_Hnd.device.type, enabled=False):  # it would compute the scores in half precision
+        out: Tensor = _Causal.apply(query_Hnd, key_Gmd, value_Gmd, sinks_H, scoring)
     return out
 
 

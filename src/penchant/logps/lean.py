@@ -33,12 +33,20 @@ def lean_layers(model: Any) -> Iterator[None]:
             if kind not in agreed:
                 agreed[kind] = _agrees(module, lean)
             if agreed[kind]:
-                module.forward = lean
+                module.forward = partial(_unless_autocast, module, lean)
                 replaced.append(module)
         yield
     finally:
         for module in replaced:
             del module.forward
+
+
+def _unless_autocast(module: Any, lean: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+    """The lean pass; under autocast the module's own, whose types autocast chooses operation by operation."""
+    if torch.is_autocast_enabled(hidden.device.type):
+        own: Tensor = type(module).forward(module, hidden)
+        return own
+    return lean(hidden)
 
 
 def _lean_forward(module: Any) -> Callable[..., Tensor] | None:
@@ -69,7 +77,7 @@ def _adapted_forward(layer: Any, hidden: Tensor) -> Tensor:
     base = layer.base_layer
     if layer.disable_adapters:
         return torch.nn.functional.linear(hidden, base.weight, base.bias)
-    name = next(name for name in layer.active_adapters if name in layer.lora_A)
+    (name,) = (name for name in layer.active_adapters if name in layer.lora_A)
     down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
     out: Tensor = _Adapted.apply(hidden, base.weight, base.bias, down, up, layer.scaling[name])
     return out
@@ -172,6 +180,7 @@ def _agrees(module: Any, lean: Callable[..., Tensor]) -> bool:
     weight = next(module.parameters())
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn(1, 3, _width(module), generator=generator).to(weight.device, _dtype(module))
-    expected, found = module(probe), lean(probe)
+    with torch.autocast(weight.device.type, enabled=False):
+        expected, found = module(probe), lean(probe)
     tolerance = _TOLERANCE.get(expected.dtype, 2e-2)
     return bool((found - expected).norm() <= tolerance * expected.norm())

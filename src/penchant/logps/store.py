@@ -44,6 +44,8 @@ class Source:
         kernels: Version of the engine's numbers.
         torch: PyTorch's version.
         products: The setting of float32 matrix products.
+        device: The kind of device.
+        autocast: The type that autocast computes in, if it is on.
     """
 
     weights: str
@@ -52,13 +54,23 @@ class Source:
     kernels: int = KERNELS
     torch: str = torch.__version__
     products: str = ""
+    device: str = "cpu"
+    autocast: str = ""
 
     @classmethod
     def of(cls, model: Any, engine: Engine) -> Source:
-        """The model without its adapter, as this engine computes it."""
-        way = f"{engine.rows}{', streamed head' if engine.streamed else ''}"
-        dtype = str(base_model(model).get_input_embeddings().weight.dtype).removeprefix("torch.")
-        return cls(hash_weights(model), dtype, way, products=torch.get_float32_matmul_precision())
+        """The model without its adapter, as this engine computes it here and under the autocast that is in force."""
+        weight = base_model(model).get_input_embeddings().weight
+        device = weight.device.type
+        low = str(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else ""
+        return cls(
+            hash_weights(model),
+            str(weight.dtype).removeprefix("torch."),
+            f"{engine.rows}{', streamed head' if engine.streamed else ''}",
+            products=torch.get_float32_matmul_precision(),
+            device=device,
+            autocast=low.removeprefix("torch."),
+        )
 
     @property
     def key(self) -> str:
@@ -139,7 +151,8 @@ class ReferenceStore:
             f"store      {self.folder}: {len(self):,} answers, {self.tokens:,} tokens, {self.shards} shards, "
             f"{size / 1e6:.1f} MB",
             f"made by    weights {source.weights[:12]}, {source.dtype}, {source.engine} (version {source.kernels}), "
-            f"torch {source.torch}, float32 products {source.products!r}",
+            f"torch {source.torch} on {source.device}, float32 products {source.products!r}"
+            f"{f', autocast {source.autocast}' if source.autocast else ''}",
             *(f"damaged    {damage}; its rows were computed again" for damage in self.damaged),
         ]
 
@@ -206,7 +219,8 @@ class ReferenceStore:
         stored = [self.sums[address(prompt, answer)] for prompt, answers in groups for answer in answers]
         values = torch.tensor(stored, dtype=torch.float64)
         gap = ((values - computed.cpu()).abs() / (1 + values.abs())).max().item() if stored else 0.0
-        tolerance = _TOLERANCE.get(getattr(torch, self.source.dtype), _LOW_PRECISION)
+        dtype = getattr(torch, self.source.autocast or self.source.dtype)
+        tolerance = _TOLERANCE.get(dtype, _LOW_PRECISION)
         if not gap <= tolerance:
             raise InputError(
                 "the reference store does not hold what this model computes",

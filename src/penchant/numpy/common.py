@@ -129,6 +129,14 @@ def batch(where: str, **inputs: Values) -> tuple[Array, ...]:
     return np.broadcast_arrays(*arrays.values())
 
 
+def scaled(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) -> tuple[float, Array, Array]:
+    """beta, and the log-ratios times beta."""
+    w, lo = batch(where, log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
+    scale = number(where, "beta", beta, "above 0")
+    with np.errstate(all="ignore"):
+        return scale, scale * w, scale * lo
+
+
 def reduce(where: str, losses: Array, reduction: str) -> Result:
     if choice(where, "reduction", reduction, ("mean", "sum", "none")) == "none":
         return plain(losses)

@@ -13,6 +13,7 @@ from penchant.numpy.common import (
     number,
     plain,
     reduce,
+    scaled,
     sigmoid,
 )
 
@@ -141,7 +142,7 @@ def squared_hinge_loss(
     >>> round(squared_hinge_loss(2.0, -1.0), 12)
     0.49
     """
-    _, w, lo = _scaled("squared_hinge_loss", log_ratio_w, log_ratio_l, beta)
+    _, w, lo = scaled("squared_hinge_loss", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         return reduce("squared_hinge_loss", np.maximum(0.0, 1.0 - (w - lo)) ** 2, reduction)
 
@@ -154,7 +155,7 @@ def squared_hinge_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0
     >>> squared_hinge_grad(0.0, 0.0)
     PairGrad(chosen=-0.2, rejected=0.2)
     """
-    scale, w, lo = _scaled("squared_hinge_grad", log_ratio_w, log_ratio_l, beta)
+    scale, w, lo = scaled("squared_hinge_grad", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         chosen, rejected = -2 * scale * np.maximum(0.0, 1.0 - (w - lo)), 2 * scale * np.maximum(0.0, 1.0 - (w - lo))
     return PairGrad(plain(chosen), plain(rejected))
@@ -182,7 +183,7 @@ def savage_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, 
     >>> savage_loss(0.0, 0.0)
     0.25
     """
-    _, w, lo = _scaled("savage_loss", log_ratio_w, log_ratio_l, beta)
+    _, w, lo = scaled("savage_loss", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         return reduce("savage_loss", np.square(sigmoid(lo - w)), reduction)
 
@@ -196,18 +197,10 @@ def savage_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> 
     >>> savage_grad(0.0, 0.0)
     PairGrad(chosen=-0.025, rejected=0.025)
     """
-    scale, w, lo = _scaled("savage_grad", log_ratio_w, log_ratio_l, beta)
+    scale, w, lo = scaled("savage_grad", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         chosen, rejected = (
             -2 * scale * np.square(sigmoid(lo - w)) * sigmoid(w - lo),
             2 * scale * np.square(sigmoid(lo - w)) * sigmoid(w - lo),
         )
     return PairGrad(plain(chosen), plain(rejected))
-
-
-def _scaled(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) -> tuple[float, Array, Array]:
-    """beta, and the log-ratios times beta."""
-    w, lo = batch(where, log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
-    scale = number(where, "beta", beta, "above 0")
-    with np.errstate(all="ignore"):
-        return scale, scale * w, scale * lo

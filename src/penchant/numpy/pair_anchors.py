@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from penchant.numpy.common import Array, PairGrad, Result, Values, batch, number, plain, reduce, sigmoid, softplus
+from penchant.numpy.common import (
+    Array,
+    PairGrad,
+    Result,
+    Values,
+    batch,
+    number,
+    plain,
+    reduce,
+    scaled,
+    sigmoid,
+    softplus,
+)
 
 
 def apo_zero_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *, reduction: str = "mean") -> Result:
@@ -29,7 +41,7 @@ def apo_zero_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, *
     >>> apo_zero_loss(0.0, 0.0)
     1.0
     """
-    _, w, lo = _scaled("apo_zero_loss", log_ratio_w, log_ratio_l, beta)
+    _, w, lo = scaled("apo_zero_loss", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         return reduce("apo_zero_loss", np.asarray(sigmoid(-w)) + sigmoid(lo), reduction)
 
@@ -43,7 +55,7 @@ def apo_zero_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -
     >>> apo_zero_grad(0.0, 0.0)
     PairGrad(chosen=-0.025, rejected=0.025)
     """
-    scale, w, lo = _scaled("apo_zero_grad", log_ratio_w, log_ratio_l, beta)
+    scale, w, lo = scaled("apo_zero_grad", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         chosen, rejected = -scale * np.asarray(sigmoid(w)) * sigmoid(-w), scale * np.asarray(sigmoid(lo)) * sigmoid(-lo)
     return PairGrad(plain(chosen), plain(rejected))
@@ -72,7 +84,7 @@ def nca_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.01, *, re
     >>> round(nca_loss(2.0, -1.0, beta=0.1), 12)
     1.319406634109
     """
-    _, w, lo = _scaled("nca_loss", log_ratio_w, log_ratio_l, beta)
+    _, w, lo = scaled("nca_loss", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         return reduce("nca_loss", softplus(-w) + 0.5 * softplus(w) + 0.5 * softplus(lo), reduction)
 
@@ -86,7 +98,7 @@ def nca_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.01) -> Pa
     >>> nca_grad(0.0, 0.0, beta=0.1)
     PairGrad(chosen=-0.025, rejected=0.025)
     """
-    scale, w, lo = _scaled("nca_grad", log_ratio_w, log_ratio_l, beta)
+    scale, w, lo = scaled("nca_grad", log_ratio_w, log_ratio_l, beta)
     with np.errstate(all="ignore"):
         chosen, rejected = scale * (0.5 * np.asarray(sigmoid(w)) - sigmoid(-w)), 0.5 * scale * np.asarray(sigmoid(lo))
     return PairGrad(plain(chosen), plain(rejected))
@@ -130,14 +142,6 @@ def sppo_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.001) -> 
     target, w, lo = _targeted("sppo_grad", log_ratio_w, log_ratio_l, beta)
     chosen, rejected = 2 * (w - target), 2 * (lo + target)
     return PairGrad(plain(chosen), plain(rejected))
-
-
-def _scaled(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) -> tuple[float, Array, Array]:
-    """beta, and the log-ratios times beta."""
-    w, lo = batch(where, log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
-    scale = number(where, "beta", beta, "above 0")
-    with np.errstate(all="ignore"):
-        return scale, scale * w, scale * lo
 
 
 def _targeted(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) -> tuple[float, Array, Array]:

@@ -83,7 +83,7 @@ def sppo_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.001, *, re
 
     .. math:: \Big(\rho_w - \tfrac{1}{2\beta}\Big)^2 + \Big(\rho_l + \tfrac{1}{2\beta}\Big)^2
 
-    The win rates are taken as 1 and 0. It equals half of (difference - 1/beta)² plus (sum)²: IPO's square with an
+    The win rates are taken as 1 and 0. It equals ((difference - 1/beta)² + sum²) / 2: IPO's square with an
     anchor on the sum, which keeps both answers from falling together. The authors' code averages the two terms,
     half of this.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from penchant.logps import AdapterOff, FrozenCopy
+from penchant.logps import AdapterOff, FrozenCopy, Reference
 from penchant.records import TokenPair
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Noise:
         nats: Root mean square difference between the margins in the training type and in float32.
         signal: Root mean square margin in float32.
         dtype: The training type.
-        beta: The method's scale, which makes rewards of nats.
+        beta: The method's scale, which makes rewards of nats; None where rewards are per token.
     """
 
     nats: float
@@ -63,8 +63,9 @@ def measure_noise(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | No
     """Compare margins in the training type with float32; None where the model is float32 already.
 
     Every trained weight is moved by the learning rate in a random direction, as a first step of Adam would, and back:
-    before any step policy and reference agree to the last bit, so their noise would cancel. A float32 copy of the
-    model (and of a frozen reference) is in memory while this runs.
+    before any step policy and reference agree to the last bit, so their noise would cancel. The float32 reference is
+    the model as it is before the step. A float32 copy of the model, two for full training with a reference, is in
+    memory while this runs.
 
     Args:
         trainer: A trainer that has not taken a step.
@@ -74,16 +75,16 @@ def measure_noise(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | No
     dtype = model.get_input_embeddings().weight.dtype
     if dtype in (torch.float32, torch.float64):
         return None
+    reference: Reference | None = None
+    if trainer.reference is not None and not hasattr(model, "disable_adapter"):
+        reference = FrozenCopy(copy.deepcopy(model).float())
     with _nudged(model, trainer.args.learning_rate, trainer.args.seed):
         low = _margins(trainer, model, trainer.reference, rows)
         exact_model = copy.deepcopy(model).float()
-        reference = trainer.reference
-        if isinstance(reference, AdapterOff):
-            reference = AdapterOff(exact_model)
-        elif reference is not None:
-            reference = FrozenCopy(copy.deepcopy(reference.model).float())
+        if trainer.reference is not None:
+            reference = reference or AdapterOff(exact_model)
         exact = _margins(trainer, exact_model, reference, rows)
-    beta = trainer.constants.get("beta")
+    beta = None if trainer.method.uses_lengths else trainer.constants.get("beta")
     return Noise(_rms(low - exact), _rms(exact), str(dtype).removeprefix("torch."), beta)
 
 

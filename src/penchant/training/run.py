@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from penchant.data import read_preferences
 from penchant.errors import InputError, shorten
-from penchant.models import LoadedModel, load_model
+from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.records import LabelledAnswer
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
@@ -181,9 +180,7 @@ def _named(given: Any) -> Any:
 
 
 def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> LoadedModel:
-    dtype = config.dtype
-    if dtype == "auto":
-        dtype = "float32" if config.device.type == "cpu" else "bfloat16"
+    dtype = automatic_dtype(config.device) if config.dtype == "auto" else config.dtype
     return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
@@ -304,8 +301,6 @@ def _constants(config: PreferenceConfig) -> str:
 def _printer(console: Console, config: PreferenceConfig) -> Callable[[str], None]:
     """Prints on the main process only, and keeps transformers to warnings."""
     transformers_logging.disable_progress_bar()
-    # peft 0.21 asks transformers 5.23 for a property by its old name; nothing a user could change
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     main = config.process_index == 0
     return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True) if main else None
 

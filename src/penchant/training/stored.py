@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 from penchant.data import read_preferences
 from penchant.errors import InputError
 from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, choose_engine
 from penchant.logps.store import address
-from penchant.models import disable_dropout, load_model
+from penchant.models import automatic_dtype, disable_dropout, load_model
 from penchant.records import TokenAnswer, TokenPair
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training.precision import fast_float32
@@ -79,18 +80,20 @@ def fill_from_files(
     rows = read_preferences(list(data), unpaired=unpaired, format=format)
     yield f"data       {rows.summary()}"
     with fast_float32():
-        loaded = load_model(model, dtype="float32" if dtype == "auto" else dtype, trust_remote_code=trust_remote_code)
+        device = PartialState().device
+        if dtype == "auto":
+            dtype = automatic_dtype(device)
+        loaded = load_model(model, dtype=dtype, trust_remote_code=trust_remote_code)
         yield f"model      {loaded.description}"
         encode: Any = encode_answers if unpaired else encode_pairs
         settings = EncodeSettings(max_length, truncation)
         encoded = encode(rows.rows, PromptStyle.of(loaded.tokenizer, chat_template), settings)
         yield "tokens     " + "; ".join(encoded.report(settings))
         disable_dropout(loaded.model)
-        engine = choose_engine(loaded.model.train(), loaded.tokenizer.pad_token_id)
+        engine = choose_engine(loaded.model.to(device).train(), loaded.tokenizer.pad_token_id)
         yield f"engine     {engine.description}"
         kept = ReferenceStore(store, Source.of(loaded.model, engine), {"model": loaded.name})
         groups = [group for row in encoded.rows for group in groups_of(row)]
-        device = next(loaded.model.parameters()).device
         yield f"filled     {fill(kept, loaded.model, engine, groups, device=device, max_tokens=max_tokens)}"
     yield from kept.report()
 
@@ -141,7 +144,8 @@ def fill(
         store.check([group], torch.tensor([sum(tokens) for tokens in logps], dtype=torch.float64))
     start = written = time.perf_counter()
     waiting: list[tuple[bytes, list[float]]] = []
-    for (prompt, answers), logps in computed(model, engine, missing[process[0] :: process[1]], device, max_tokens):
+    mine = [group for group in missing if owner(group, process[1]) == process[0]]
+    for (prompt, answers), logps in computed(model, engine, mine, device, max_tokens):
         waiting += [(address(prompt, answer), tokens) for answer, tokens in zip(answers, logps, strict=True)]
         if len(waiting) >= _ANSWERS_PER_SHARD or time.perf_counter() - written > _SECONDS_PER_SHARD:
             store.add(waiting)
@@ -151,6 +155,12 @@ def fill(
     if process[1] > 1:
         store.reload()
     return Filling(len(groups), len(missing), time.perf_counter() - start, len(sample))
+
+
+def owner(group: Group, processes: int) -> int:
+    """The process that computes a group: read off its tokens, since one that opens the store later finds more in it."""
+    prompt, answers = group
+    return address(prompt, answers[0])[0] % processes
 
 
 @torch.no_grad()

@@ -59,7 +59,7 @@ class PreferenceTrainer(Trainer):
         self.constants = args.full_constants
         if args.disable_dropout:
             disable_dropout(model)
-        model.train()
+        model.to(args.device).train()  # the engine is chosen where it will compute
         self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
         self.reference = reference if self.method.needs_reference else None
         self.meter = Meter()
@@ -80,17 +80,18 @@ class PreferenceTrainer(Trainer):
 
     def _stored(self, rows: Rows) -> Reference:
         """A reference from the store named in the settings, which then holds all of the rows."""
-        return stored_reference(
-            self.model.to(self.args.device),
-            self.engine,
-            self.args.reference_store,
-            rows,
-            about={"model": str(getattr(self.model.config, "name_or_path", ""))},
-            device=self.args.device,
-            max_tokens=4 * self.args.micro_batch_tokens,
-            process=(self.accelerator.process_index, self.accelerator.num_processes),
-            barrier=self.accelerator.wait_for_everyone,
-        )
+        with self.compute_loss_context_manager():
+            return stored_reference(
+                self.model,
+                self.engine,
+                self.args.reference_store,
+                rows,
+                about={"model": str(getattr(self.model.config, "name_or_path", ""))},
+                device=self.args.device,
+                max_tokens=4 * self.args.micro_batch_tokens,
+                process=(self.accelerator.process_index, self.accelerator.num_processes),
+                barrier=self.accelerator.wait_for_everyone,
+            )
 
     def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
         """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
@@ -111,6 +112,10 @@ class PreferenceTrainer(Trainer):
             shares.append(loss.detach())
             self.meter.add(measures)
         return torch.stack(shares).sum()
+
+    def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> Any:
+        """Mixed precision for policy and reference alike; accelerate's own covers the prepared policy only."""
+        return self.accelerator.autocast()
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """transformers' schedule with a warm-up that begins above 0: a first step at rate 0 would change nothing."""
