@@ -229,7 +229,7 @@ def _kind(path: Path) -> str:
 
 def _fault(path: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split())[:_REASON].rstrip(".")
-    return InputError(f"cannot be read: {reason.removeprefix(f'{path}: ')}", where=path_text(path))
+    return InputError(f"cannot be read: {reason}", where=path_text(path))
 
 
 def _open(path: Path, wanted: Mapping[str, Any] | None) -> Any:
@@ -260,6 +260,8 @@ def _schema(path: Path) -> Any:
     try:
         reader = _open(path, None)
         return reader.schema_arrow if hasattr(reader, "schema_arrow") else reader.schema
+    except InputError:
+        raise
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise _fault(path, error) from error
 
@@ -278,5 +280,7 @@ def _records(path: Path, columns: Mapping[str, str], extras: Mapping[str, str]) 
         else:
             for record in reader:
                 yield from (record.slice(start, BATCH_ROWS) for start in range(0, record.num_rows, BATCH_ROWS))
+    except InputError:
+        raise
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise _fault(path, error) from error
