@@ -1,0 +1,116 @@
+"""``penchant lint``: examine preference data before a step is paid for."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from penchant.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from penchant.doctor import Report, RuleResult
+
+_MANY = Parameter(consume_multiple=True, negative="")
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_WIDTH = 105
+
+
+def lint(
+    data: Annotated[list[str], _MANY],
+    *,
+    eval: Annotated[list[str] | None, _MANY] = None,
+    fix: Path | None = None,
+    fail_on: Literal["error", "warning", "never"] = "error",
+    format: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Examine preference data: what is wrong, in which rows, and what it would do to training.
+
+    Exit code 0 if nothing as grave as --fail-on was found, 1 if something was, 2 if the data cannot be examined.
+
+    Parameters
+    ----------
+    data
+        One or more files of preference pairs or labelled answers.
+    eval
+        Files of the evaluation set, whose prompts must not be in the data.
+    fix
+        Write the rows that pass to this .jsonl file, and the others with their reasons to .refused.jsonl beside it.
+    fail_on
+        What makes the exit code 1: error, warning (or worse), or never.
+    format
+        The data's layout, if it should not be recognised from its fields.
+    json
+        Print the report as JSON.
+    """
+    from penchant.doctor import Severity, examine, read_rows
+    from penchant.doctor.fix import check_fixable, refused_path, write_fixed
+
+    if not data:
+        raise InputError("no data is given", fix="Name one or more files")
+    if fix is not None:
+        check_fixable(fix)
+    held_out = read_rows(eval, format) if eval else None
+    examination = examine(read_rows(data, format), held_out=held_out)
+    report = examination.report
+    fixed = write_fixed(read_rows(data, format), examination.reasons, fix) if fix is not None else None
+    if json:
+        from penchant.cli.show import print_json
+
+        print_json(report.as_dict())
+    else:
+        print_report(report)
+        if fix is not None and fixed is not None:
+            print(f"{fixed[0]:,} rows that pass: {fix}; {fixed[1]:,} that do not, with reasons: {refused_path(fix)}")
+    if fail_on != "never" and report.worst is not None and report.worst >= Severity[fail_on.upper()]:
+        sys.stdout.flush()
+        sys.exit(1)
+
+
+def print_report(report: Report) -> None:
+    """One line on the whole, then a paragraph for each rule that found something, the gravest first."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    refused = f", {report.refused:,} of them refused" if report.refused else ""
+    console.print(f"read as {', '.join(report.layouts)}, {_rows(report.rows)}{refused}", soft_wrap=True)
+    for result in report.results:
+        _print_result(console, result)
+    console.print(f"\n{summary(report)}")
+
+
+def summary(report: Report) -> str:
+    """``2 errors, 1 warning, 3 notes``, counting rules, not rows."""
+    from penchant.doctor import Severity
+
+    counts = {severity.word: report.count(severity) for severity in sorted(Severity, reverse=True)}
+    return ", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts.items())
+
+
+def _print_result(console: Console, result: RuleResult) -> None:
+    from rich.text import Text
+
+    from penchant.doctor import Severity
+
+    word = result.severity.word
+    found = "" if result.count is None else f"  {_rows(result.count)} ({result.share:.1%})"
+    title = (f"\n{word:<9}", _COLOURS[word]), (f"{result.rule.id}  {result.rule.title}", "bold"), found
+    console.print(Text.assemble(*title), soft_wrap=True)
+    lines = [result.detail] if result.detail else [f"{source}  {detail}" for source, detail in result.worst]
+    if result.count is not None and result.count > len(result.worst):
+        lines.append(f"and {result.count - len(result.worst):,} more")
+    if result.severity > Severity.NOTE:
+        for words in (f"why: {result.rule.why}", f"do:  {result.rule.remedy}"):
+            lines += textwrap.wrap(words, _WIDTH, subsequent_indent="     ")
+    for line in lines:
+        console.print(Text(f"         {line}"), soft_wrap=True)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"

@@ -1,0 +1,102 @@
+"""``penchant lint`` as a user and a CI job meet it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests_support import write_jsonl
+
+from penchant.cli import main
+
+GOOD = {"prompt": "Why?", "chosen": "Because.", "rejected": "No."}
+
+
+@pytest.fixture
+def lint(capsys, tmp_path, monkeypatch):
+    """Exit code, standard output, standard error of ``penchant lint`` in an empty folder with some data files."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(rows, *arguments):
+        write_jsonl(tmp_path / "data.jsonl", rows)
+        try:
+            main(["lint", "data.jsonl", *arguments])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_clean_data_passes(lint):
+    sides = ("Because.", "No."), ("Yes.", "Because not.")
+    code, out, _ = lint([dict(zip(GOOD, (f"Why {i}?", *sides[i % 2]), strict=True)) for i in range(20)])
+    assert code == 0
+    assert out.startswith("read as prompt/chosen/rejected pairs, 20 rows\n")
+    assert "0 errors, 0 warnings" in out
+
+
+@pytest.mark.parametrize(("fail_on", "expected"), [("error", 0), ("warning", 1), ("never", 0)])
+def test_a_warning_fails_where_it_is_asked_to(lint, fail_on, expected):
+    code, out, _ = lint([GOOD, GOOD], "--fail-on", fail_on)
+    assert code == expected
+    assert "warning  D101  duplicate rows  1 row (50.0%)\n         data.jsonl:2  the same as data.jsonl:1\n" in out
+
+
+def test_an_error_fails_and_names_the_row(lint):
+    code, out, _ = lint([GOOD, GOOD | {"chosen": " "}])
+    assert code == 1
+    assert "2 rows, 1 of them refused" in out
+    assert 'data.jsonl:2  "chosen" is an empty answer' in out
+
+
+def test_json_has_counts_shares_and_rows(lint):
+    code, out, _ = lint([GOOD, GOOD | {"chosen": " "}], "--json")
+    report = json.loads(out)
+    (result,) = [one for one in report["results"] if one["id"] == "D003"]
+    assert (code, report["rows"], report["refused"]) == (1, 2, 1)
+    assert (result["severity"], result["count"], result["share"]) == ("error", 1, 0.5)
+    assert result["worst"][0]["source"] == "data.jsonl:2"
+
+
+def test_evaluation_set_is_compared(lint, tmp_path):
+    write_jsonl(tmp_path / "eval.jsonl", [GOOD])
+    code, out, _ = lint([GOOD, GOOD | {"prompt": "Who?"}], "--eval", "eval.jsonl")
+    assert code == 1
+    assert "data.jsonl:1  the whole row is at eval.jsonl:1" in out
+
+
+def test_fix_writes_every_row_to_one_of_two_files(lint, tmp_path):
+    extra = GOOD | {"prompt": "Who?", "score": 1.5, "note": "kept"}
+    code, out, _ = lint([extra, GOOD, GOOD | {"chosen": ""}, GOOD], "--fix", "clean.jsonl")
+    assert code == 1
+    assert "2 rows that pass: clean.jsonl; 2 that do not, with reasons: clean.refused.jsonl" in out
+    assert [json.loads(line) for line in (tmp_path / "clean.jsonl").open()] == [extra, GOOD]
+    refused = [json.loads(line) for line in (tmp_path / "clean.refused.jsonl").open()]
+    assert [(one["source"], one["reasons"][0]["id"]) for one in refused] == [
+        ("data.jsonl:3", "D003"),
+        ("data.jsonl:4", "D101"),
+    ]
+    assert refused[1]["row"] == GOOD
+    assert lint([extra, GOOD], "--fix", "other.jsonl")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fix", "clean.csv"], "End in .jsonl"),
+        (["--fix", "none/clean.jsonl"], "no such folder"),
+        (["--fix", "data.jsonl"], "is there already"),
+        (["--eval", "none.jsonl"], "no such file"),
+        (["--format", "sharegtp"], "Did you mean 'sharegpt'?"),
+        (["--fail-on", "nothing"], "fail-on"),
+    ],
+)
+def test_mistakes_cost_one_line_and_leave_nothing(lint, tmp_path, arguments, words):
+    code, _, err = lint([GOOD], *arguments)
+    assert code == 2
+    assert words in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
