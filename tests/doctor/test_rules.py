@@ -71,7 +71,7 @@ def test_the_worst_rows_come_first_and_are_few(results):
     rows = [pair(f"Question {i}?", "bell" + "\x07" * (i + 1), "No.") for i in range(20)]
     worst = results(rows)["D012"].worst
     assert len(worst) == 5
-    assert worst[0][1] == "chosen holds 20 control characters, first U+0007"
+    assert worst[0][1] == "chosen holds U+0007; 20 in all"
     assert worst[0][0].endswith(":20")
 
 

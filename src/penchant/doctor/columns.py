@@ -12,6 +12,7 @@ from penchant.doctor.example import Example
 
 PAIR = -1
 """In the column of labels: the row is a pair and has none."""
+_NO_LINE = -1
 
 
 @dataclass(slots=True)
@@ -50,11 +51,12 @@ class Columns:
             self._files[name] = len(self._names)
             self._names.append(name)
         self._file.append(self._files[name])
-        self._line.append(int(source[len(name) :] or 0))
+        self._line.append(int(source[len(name) :] or _NO_LINE))
 
     def source(self, index: int) -> str:
         """``file:line`` of a row that was added."""
-        return f"{self._names[self._file[index]]}{self._line[index] or ''}"
+        line = self._line[index]
+        return f"{self._names[self._file[index]]}{'' if line == _NO_LINE else line}"
 
     @property
     def paired(self) -> NDArray[np.bool_]:

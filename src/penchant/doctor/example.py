@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from penchant.doctor.rule import Record
 from penchant.records import PreferencePair
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """One readable row.
 
     Attributes:
@@ -18,6 +18,7 @@ class Example:
         names: What the answers are called: ``("chosen", "rejected")`` or ``("answer",)``.
         answers: Their texts.
         label: The thumb of a labelled answer, ``None`` for a pair.
+        whole: All texts together, for rules that first ask whether anything is there to look for.
     """
 
     turns: tuple[str, ...]
@@ -25,6 +26,7 @@ class Example:
     names: tuple[str, ...]
     answers: tuple[str, ...]
     label: bool | None
+    whole: str
 
     @classmethod
     def of(cls, record: Record) -> Example:
@@ -36,5 +38,14 @@ class Example:
             turns = tuple(turn["content"] for turn in prompt)
             roles = tuple(turn["role"] for turn in prompt)
         if isinstance(record, PreferencePair):
-            return cls(turns, roles, ("chosen", "rejected"), (record.chosen, record.rejected), None)
-        return cls(turns, roles, ("answer",), (record.completion,), record.label)
+            answers: tuple[str, ...] = (record.chosen, record.rejected)
+            return cls(turns, roles, ("chosen", "rejected"), answers, None, "\n\n".join((*turns, *answers)))
+        return cls(
+            turns, roles, ("answer",), (record.completion,), record.label, "\n\n".join((*turns, record.completion))
+        )
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Every text after its name; those of the prompt are all called ``"prompt"``."""
+        yield from zip(self.names, self.answers, strict=True)
+        for turn in self.turns:
+            yield "prompt", turn

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from penchant.data.formats import layout_named, missing_columns, recognise
 from penchant.data.formats.fields import describe
@@ -14,8 +14,7 @@ from penchant.doctor.rule import Record
 from penchant.errors import InputError
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRow:
+class ReadRow(NamedTuple):
     """One row as it was found: ``record`` where the reader takes it, ``fault`` where it refuses it.
 
     Attributes:

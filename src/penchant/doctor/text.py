@@ -16,10 +16,9 @@ _LETTERS_JUDGED = 400
 _REPEATED_PROMPT = 20
 
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\f") + b"\x7f"
-_ODD_CHARACTERS = re.compile("[\ufffd\u202a-\u202e\u2066-\u2069\ufeff]")
+_ODD_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd\u202a-\u202e\u2066-\u2069\ufeff]")
 """U+FFFD stands where bytes were lost; the others turn the direction of writing around, or mark a file's start."""
 
-_MARKERS = ("<|", "<｜", "INST]", "<<SYS>>", "</s>", "_of_turn>", "\n\nHuman:", "\n\nAssistant:", "### Response:")
 _MARKER = re.compile(
     r"<[|｜][A-Za-z_▁0-9]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|</s>|<(?:start|end)_of_turn>"
     r"|\n\n(?:Human|Assistant):|### Response:"
@@ -146,12 +145,20 @@ def turn_order(row: Example) -> Finding | None:
 )
 def template_leftovers(row: Example) -> Finding | None:
     """Markers of common chat templates in answers or prompt."""
-    for names, texts in ((row.names, row.answers), (("prompt",) * len(row.turns), row.turns)):
-        for name, text in zip(names, texts, strict=True):
-            if any(marker in text for marker in _MARKERS):
-                found = _MARKER.search(text)
-                if found:
-                    return Finding(f"{name} holds {shorten(found[0])}", 1.0 if name == "prompt" else 2.0)
+    whole = row.whole
+    # A single character is looked for many times as fast as a pattern, and most rows have none of these.
+    if not (
+        "<" in whole
+        or ("[" in whole and "INST]" in whole)
+        or ("#" in whole and "### Response:" in whole)
+        or "\n\nHuman:" in whole
+        or "\n\nAssistant:" in whole
+    ):
+        return None
+    for name, text in row.texts():
+        found = _MARKER.search(text)
+        if found:
+            return Finding(f"{name} holds {shorten(found[0])}", 1.0 if name == "prompt" else 2.0)
     return None
 
 
@@ -164,19 +171,13 @@ def template_leftovers(row: Example) -> Finding | None:
 )
 def odd_characters(row: Example) -> Finding | None:
     """Control characters other than tab, line and page breaks; U+FFFD; marks that turn the writing direction."""
-    for name, text in [*zip(row.names, row.answers, strict=True), *(("prompt", turn) for turn in row.turns)]:
-        if text.isascii():
-            data = text.encode()
-            left = len(data) - len(data.translate(None, _CONTROLS))
-            if left:
-                found = next(character for character in text if ord(character) in _CONTROLS)
-                return Finding(f"{name} holds {left} control characters, first U+{ord(found):04X}", left)
-            continue
-        odd = _ODD_CHARACTERS.findall(text)
-        odd += [character for character in text if ord(character) < 0x80 and ord(character) in _CONTROLS]
-        if odd:
-            return Finding(f"{name} holds {len(odd)} such characters, first U+{ord(odd[0]):04X}", len(odd))
-    return None
+    data = row.whole.encode()
+    odd = len(data) - len(data.translate(None, _CONTROLS))
+    if not odd and (row.whole.isascii() or not _ODD_CHARACTERS.search(row.whole)):
+        return None
+    found = [(name, character) for name, text in row.texts() for character in _ODD_CHARACTERS.findall(text)]
+    name, first = found[0]
+    return Finding(f"{name} holds U+{ord(first):04X}; {len(found)} in all", len(found))
 
 
 @rule(
@@ -189,7 +190,7 @@ def odd_characters(row: Example) -> Finding | None:
 )
 def script_change(row: Example) -> Finding | None:
     """Exactly one side of a pair is mostly in a script that the prompt is not in."""
-    if row.label is not None or all(map(str.isascii, row.answers)):
+    if row.label is not None or row.whole.isascii():
         return None
     of_prompt = _script(row.turns[-1])
     scripts = [_script(answer) for answer in row.answers]
