@@ -23,7 +23,8 @@ class EncodeSettings:
     Attributes:
         max_length: Most tokens of prompt and answer together.
         truncation: ``"drop"`` leaves longer rows out; ``"keep_start"`` cuts the answer's end (which then has no
-            end-of-turn token); ``"keep_end"`` cuts the prompt's beginning, the same for both answers.
+            end-of-turn token); ``"keep_end"`` cuts the prompt's beginning after its
+            beginning-of-sequence token, the same for both answers.
     """
 
     max_length: int = 1024
@@ -80,7 +81,7 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
         rejected, merged_rejected = _encode_ends(prompts, prompt_ids, [pair.rejected for pair in batch], style)
         result.merged += merged_chosen + merged_rejected
         for pair, head, winner, loser in zip(batch, prompt_ids, chosen, rejected, strict=True):
-            fitted = _fit(head, (winner, loser), settings, result, pair.source)
+            fitted = _fit(head, (winner, loser), settings, result, pair.source, style)
             if fitted and fitted[1] == fitted[2]:
                 result.same_after_cut.append(pair.source)
             elif fitted:
@@ -104,7 +105,7 @@ def encode_answers(
         completions, merged = _encode_ends(prompts, prompt_ids, [answer.completion for answer in batch], style)
         result.merged += merged
         for answer, head, completion in zip(batch, prompt_ids, completions, strict=True):
-            fitted = _fit(head, (completion,), settings, result, answer.source)
+            fitted = _fit(head, (completion,), settings, result, answer.source, style)
             if fitted:
                 result.rows.append(TokenAnswer(fitted[0], fitted[1], answer.label, answer.source, mismatched_ids=[]))
     _nonempty(result, settings)
@@ -161,23 +162,41 @@ def _encode_ends(
     """Each answer's tokens as they follow the prompt's, with one end-of-turn token; and how many would have merged.
 
     The joint text is tokenised. Where its beginning is not the prompt's tokens, a token straddles the boundary: the
-    answer is then tokenised on its own, because generation starts from the prompt's tokens as they are.
+    answer is then tokenised on its own, because generation starts from the prompt's tokens as they are. So it is where
+    the prompt's last token swallows white space, which is the answer's, and where the answer spells out the end-of-turn
+    token, which stays text there.
     """
-    whole = _encode_prompts([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], style)
-    alone = style.tokenizer(answers, add_special_tokens=False)["input_ids"]
+    texts = [style.complete(answer) for answer in answers]
+    whole = _encode_prompts([prompt + text for prompt, text in zip(prompts, texts, strict=True)], style)
+    ending = style.tokenizer.convert_ids_to_tokens(style.end_of_turn)
+    swallowing = {number for number, token in style.tokenizer.added_tokens_decoder.items() if token.rstrip}
     ends, merged = [], 0
-    for head, joint, separate in zip(prompt_ids, whole, alone, strict=True):
+    for head, joint, text in zip(prompt_ids, whole, texts, strict=True):
         straddles = joint[: len(head)] != head
         merged += straddles
-        end = list(separate if straddles else joint[len(head) :])
-        while end and end[-1] == style.end_of_turn:
-            end.pop()
-        ends.append([*end, style.end_of_turn])
+        swallowed = text[:1].isspace() and bool(head) and head[-1] in swallowing
+        alone = straddles or swallowed or ending in text
+        ends.append([*(_continuation(text, style) if alone else joint[len(head) :]), style.end_of_turn])
     return ends, merged
 
 
+def _continuation(text: str, style: PromptStyle) -> list[int]:
+    """A text's tokens as they stand after other text: some tokenizers put a space before a text's first word."""
+    spelled_out = style.tokenizer.convert_ids_to_tokens(style.end_of_turn) in text
+    options = {"add_special_tokens": False, "split_special_tokens": spelled_out}
+    line, after_line = style.tokenizer(["\n", f"\n{text}"], **options)["input_ids"]
+    if after_line[: len(line)] == line:
+        return list(after_line[len(line) :])
+    return list(style.tokenizer(text, **options)["input_ids"])
+
+
 def _fit(
-    prompt: list[int], answers: tuple[list[int], ...], settings: EncodeSettings, result: Encoding[Row], source: str
+    prompt: list[int],
+    answers: tuple[list[int], ...],
+    settings: EncodeSettings,
+    result: Encoding[Row],
+    source: str,
+    style: PromptStyle,
 ) -> list[list[int]] | None:
     """Prompt and answers within max_length by the truncation rule, or ``None`` for a dropped row."""
     longest = max(len(answer) for answer in answers)
@@ -191,7 +210,9 @@ def _fit(
         return None
     result.cut.append(source)
     if settings.truncation == "keep_end":
-        return [prompt[-room:], *answers]
+        # A model that has seen a beginning-of-sequence token before every text does badly without it.
+        start: list[int] = prompt[:1] if prompt[0] == style.tokenizer.bos_token_id and room > 1 else []
+        return [[*start, *prompt[len(start) - room :]], *answers]
     return [prompt, *(answer[:room] for answer in answers)]
 
 
