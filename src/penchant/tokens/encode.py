@@ -9,32 +9,11 @@ from typing import Generic, TypeVar
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, TokenAnswer, TokenPair
 from penchant.tokens.template import PromptStyle
+from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
 
-TRUNCATIONS = ("drop", "keep_start", "keep_end")
 _BATCH = 1000
 
 Row = TypeVar("Row", TokenPair, TokenAnswer)
-
-
-@dataclass(frozen=True, slots=True)
-class EncodeSettings:
-    """What happens to long rows.
-
-    Attributes:
-        max_length: Most tokens of prompt and answer together.
-        truncation: ``"drop"`` leaves longer rows out; ``"keep_start"`` cuts the answer's end (which then has no
-            end-of-turn token); ``"keep_end"`` cuts the prompt's beginning after its
-            beginning-of-sequence token, the same for both answers.
-    """
-
-    max_length: int = 1024
-    truncation: str = "drop"
-
-    def __post_init__(self) -> None:
-        if self.truncation not in TRUNCATIONS:
-            raise InputError(f"no truncation {self.truncation!r}", fix=f"Choose one of {', '.join(TRUNCATIONS)}")
-        if self.max_length < 2:
-            raise InputError("max_length must be at least 2", got=str(self.max_length))
 
 
 @dataclass(slots=True)
@@ -76,16 +55,16 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
         prompts = [style.render(pair.prompt, pair.source) for pair in batch]
-        prompt_ids = _encode_prompts(prompts, style)
-        chosen, merged_chosen = _encode_ends(prompts, prompt_ids, [pair.chosen for pair in batch], style)
-        rejected, merged_rejected = _encode_ends(prompts, prompt_ids, [pair.rejected for pair in batch], style)
-        result.merged += merged_chosen + merged_rejected
-        for pair, head, winner, loser in zip(batch, prompt_ids, chosen, rejected, strict=True):
-            fitted = _fit(head, (winner, loser), settings, result, pair.source, style)
-            if fitted and fitted[1] == fitted[2]:
+        tokenised = tokenise(prompts, [(pair.chosen, pair.rejected) for pair in batch], style)
+        for pair, whole in zip(batch, tokenised, strict=True):
+            fitted = _fit(whole, settings, style, result, pair.source)
+            if fitted is None:
+                continue
+            prompt, (winner, loser) = fitted
+            if winner == loser:
                 result.same_after_cut.append(pair.source)
-            elif fitted:
-                result.rows.append(TokenPair(fitted[0], fitted[1], fitted[2], pair.source))
+            else:
+                result.rows.append(TokenPair(prompt, winner, loser, pair.source))
     return _nonempty(result, settings)
 
 
@@ -101,13 +80,12 @@ def encode_answers(
     for start in range(0, len(answers), _BATCH):
         batch = answers[start : start + _BATCH]
         prompts = [style.render(answer.prompt, answer.source) for answer in batch]
-        prompt_ids = _encode_prompts(prompts, style)
-        completions, merged = _encode_ends(prompts, prompt_ids, [answer.completion for answer in batch], style)
-        result.merged += merged
-        for answer, head, completion in zip(batch, prompt_ids, completions, strict=True):
-            fitted = _fit(head, (completion,), settings, result, answer.source, style)
-            if fitted:
-                result.rows.append(TokenAnswer(fitted[0], fitted[1], answer.label, answer.source, mismatched_ids=[]))
+        tokenised = tokenise(prompts, [(answer.completion,) for answer in batch], style)
+        for answer, whole in zip(batch, tokenised, strict=True):
+            fitted = _fit(whole, settings, style, result, answer.source)
+            if fitted is not None:
+                prompt, (ids,) = fitted
+                result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, mismatched_ids=[]))
     _nonempty(result, settings)
     result.rows = mismatch(result.rows, settings.max_length)
     return result
@@ -147,73 +125,19 @@ def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> list[TokenAnswer]:
     ]
 
 
-def _encode_prompts(texts: list[str], style: PromptStyle) -> list[list[int]]:
-    """A rendered template brings its own beginning-of-sequence token; plain text gets the tokenizer's."""
-    encoded: list[list[int]] = style.tokenizer(texts, add_special_tokens=not style.chat)["input_ids"]
-    if style.chat:
-        return encoded
-    eos = style.tokenizer.eos_token_id
-    return [ids[:-1] if ids and ids[-1] == eos and len(ids) > 1 else ids for ids in encoded]
-
-
-def _encode_ends(
-    prompts: list[str], prompt_ids: list[list[int]], answers: list[str], style: PromptStyle
-) -> tuple[list[list[int]], int]:
-    """Each answer's tokens as they follow the prompt's, with one end-of-turn token; and how many would have merged.
-
-    The joint text is tokenised. Where its beginning is not the prompt's tokens, a token straddles the boundary: the
-    answer is then tokenised on its own, because generation starts from the prompt's tokens as they are. So it is where
-    the prompt's last token swallows white space, which is the answer's, and where the answer spells out the end-of-turn
-    token, which stays text there.
-    """
-    texts = [style.complete(answer) for answer in answers]
-    whole = _encode_prompts([prompt + text for prompt, text in zip(prompts, texts, strict=True)], style)
-    ending = style.tokenizer.convert_ids_to_tokens(style.end_of_turn)
-    swallowing = {number for number, token in style.tokenizer.added_tokens_decoder.items() if token.rstrip}
-    ends, merged = [], 0
-    for head, joint, text in zip(prompt_ids, whole, texts, strict=True):
-        straddles = joint[: len(head)] != head
-        merged += straddles
-        swallowed = text[:1].isspace() and bool(head) and head[-1] in swallowing
-        alone = straddles or swallowed or ending in text
-        ends.append([*(_continuation(text, style) if alone else joint[len(head) :]), style.end_of_turn])
-    return ends, merged
-
-
-def _continuation(text: str, style: PromptStyle) -> list[int]:
-    """A text's tokens as they stand after other text: some tokenizers put a space before a text's first word."""
-    spelled_out = style.tokenizer.convert_ids_to_tokens(style.end_of_turn) in text
-    options = {"add_special_tokens": False, "split_special_tokens": spelled_out}
-    line, after_line = style.tokenizer(["\n", f"\n{text}"], **options)["input_ids"]
-    if after_line[: len(line)] == line:
-        return list(after_line[len(line) :])
-    return list(style.tokenizer(text, **options)["input_ids"])
-
-
 def _fit(
-    prompt: list[int],
-    answers: tuple[list[int], ...],
-    settings: EncodeSettings,
-    result: Encoding[Row],
-    source: str,
-    style: PromptStyle,
-) -> list[list[int]] | None:
-    """Prompt and answers within max_length by the truncation rule, or ``None`` for a dropped row."""
-    longest = max(len(answer) for answer in answers)
-    room: int = settings.max_length - (longest if settings.truncation == "keep_end" else len(prompt))
-    if not prompt:
+    whole: Tokenised, settings: EncodeSettings, style: PromptStyle, result: Encoding[Row], source: str
+) -> tuple[list[int], tuple[list[int], ...]] | None:
+    """The row within max_length, or nothing; what became of it is counted."""
+    if not whole.prompt:
         raise InputError("the prompt has no tokens", where=source, fix="Give a prompt, or a tokenizer with a BOS token")
-    if len(prompt) + longest <= settings.max_length:
-        return [prompt, *answers]
-    if settings.truncation == "drop" or room < 1:
+    result.merged += sum(whole.merged)
+    fitted = fit(whole, settings, style)
+    if fitted is None:
         result.too_long.append(source)
-        return None
-    result.cut.append(source)
-    if settings.truncation == "keep_end":
-        # A model that has seen a beginning-of-sequence token before every text does badly without it.
-        start: list[int] = prompt[:1] if prompt[0] == style.tokenizer.bos_token_id and room > 1 else []
-        return [[*start, *prompt[len(start) - room :]], *answers]
-    return [prompt, *(answer[:room] for answer in answers)]
+    elif fitted[0] is not whole.prompt or fitted[1] is not whole.answers:
+        result.cut.append(source)
+    return fitted
 
 
 def _nonempty(result: Encoding[Row], settings: EncodeSettings) -> Encoding[Row]:
