@@ -100,3 +100,16 @@ def test_mistakes_cost_one_line_and_leave_nothing(lint, tmp_path, arguments, wor
     assert words in err
     assert err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+def test_with_a_model_the_tokens_are_examined(lint, tiny_model_folder):
+    rows = [GOOD, GOOD | {"prompt": "Who?", "chosen": "word " * 90}]
+    code, out, _ = lint(rows, "--model", str(tiny_model_folder), "--max-length", "60", "--fail-on", "warning")
+    assert code == 1
+    assert "D207  row longer than max_length  1 row (50.0%)\n         data.jsonl:2  dropped: prompt" in out
+
+
+def test_only_the_tokenizer_of_the_model_is_needed(lint, tmp_path, tiny_tokenizer):
+    tiny_tokenizer.save_pretrained(tmp_path / "tokenizer")
+    code, out, _ = lint([GOOD], "--model", "tokenizer", "--json")
+    assert (code, json.loads(out)["rows"]) == (0, 1)

@@ -12,6 +12,7 @@ from penchant.cli.logps import logps
 from penchant.cli.methods import methods
 from penchant.cli.sample import sample
 from penchant.cli.score import score
+from penchant.cli.show_rows import show
 from penchant.cli.train import train
 
 app = App(
@@ -20,5 +21,5 @@ app = App(
     version=penchant.__version__,
     version_flags=["--version"],
 )
-for command in (train, lint, evaluate, sample, score, logps, methods, demo):
+for command in (train, lint, show, evaluate, sample, score, logps, methods, demo):
     app.command(command)

@@ -24,9 +24,14 @@ _WIDTH = 105
 def lint(
     data: Annotated[list[str], _MANY],
     *,
+    model: str | None = None,
     eval: Annotated[list[str] | None, _MANY] = None,
     fix: Path | None = None,
     fail_on: Literal["error", "warning", "never"] = "error",
+    max_length: int = 1024,
+    truncation: str = "drop",
+    chat_template: str = "auto",
+    trust_remote_code: bool = False,
     format: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -38,12 +43,22 @@ def lint(
     ----------
     data
         One or more files of preference pairs or labelled answers.
+    model
+        A folder, a .gguf file or a hub name whose tokenizer the rows are examined with too; no weights are loaded.
     eval
         Files of the evaluation set, whose prompts must not be in the data.
     fix
         Write the rows that pass to this .jsonl file, and the others with their reasons to .refused.jsonl beside it.
     fail_on
         What makes the exit code 1: error, warning (or worse), or never.
+    max_length
+        Most tokens of prompt and answer, as in training.
+    truncation
+        What happens to longer rows, as in training: drop, keep_start (cut the answer) or keep_end (cut the prompt).
+    chat_template
+        auto (the tokenizer's, if it has one) or none (plain text).
+    trust_remote_code
+        Let code that comes with the model run.
     format
         The data's layout, if it should not be recognised from its fields.
     json
@@ -57,7 +72,18 @@ def lint(
     if fix is not None:
         check_fixable(fix)
     held_out = read_rows(eval, format) if eval else None
-    examination = examine(read_rows(data, format), held_out=held_out)
+    examiners = []
+    if model is not None:
+        from penchant.cli.train import require_training
+
+        require_training()
+        from penchant.doctor.tokens import TokenExaminer
+        from penchant.models import load_tokenizer
+        from penchant.tokens import EncodeSettings, PromptStyle
+
+        style = PromptStyle.of(load_tokenizer(model, trust_remote_code=trust_remote_code), chat_template)
+        examiners.append(TokenExaminer(style, EncodeSettings(max_length, truncation)))
+    examination = examine(read_rows(data, format), held_out=held_out, examiners=examiners)
     report = examination.report
     fixed = write_fixed(read_rows(data, format), examination.reasons, fix) if fix is not None else None
     if json:
