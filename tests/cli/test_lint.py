@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tests_support import write_jsonl
@@ -92,6 +94,8 @@ def test_fix_writes_every_row_to_one_of_two_files(lint, tmp_path):
         (["--eval", "none.jsonl"], "no such file"),
         (["--format", "sharegtp"], "Did you mean 'sharegpt'?"),
         (["--fail-on", "nothing"], "fail-on"),
+        (["--reward"], "without --model"),
+        (["--model", "none", "--reward", "--reward-pairs", "-1"], "--reward-pairs"),
     ],
 )
 def test_mistakes_cost_one_line_and_leave_nothing(lint, tmp_path, arguments, words):
@@ -113,3 +117,24 @@ def test_only_the_tokenizer_of_the_model_is_needed(lint, tmp_path, tiny_tokenize
     tiny_tokenizer.save_pretrained(tmp_path / "tokenizer")
     code, out, _ = lint([GOOD], "--model", "tokenizer", "--json")
     assert (code, json.loads(out)["rows"]) == (0, 1)
+
+
+def test_with_reward_the_weights_are_asked(lint, tiny_model_folder):
+    rows = [GOOD | {"prompt": f"Why {number}?"} for number in range(4)]
+    code, out, _ = lint(rows, "--model", str(tiny_model_folder), "--reward", "--reward-pairs", "3", "--json")
+    (verdict,) = [one["detail"] for one in json.loads(out)["results"] if one["id"] == "D302"]
+    assert code == 0
+    assert "of 3 pairs" in verdict
+
+
+def test_the_rules_on_text_need_no_training_extra(tmp_path):
+    write_jsonl(tmp_path / "data.jsonl", [GOOD])
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'jinja2', 'pyarrow'):\n    sys.modules[name] = None\n"
+        "from penchant.cli import main\n"
+        "main(['lint', sys.argv[1]])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "data.jsonl")], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 row\n" in done.stdout

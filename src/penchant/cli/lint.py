@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from penchant.doctor import Report, RuleResult
+    from penchant.doctor.examine import Examiner
+    from penchant.tokens import EncodeSettings
 
 _MANY = Parameter(consume_multiple=True, negative="")
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -25,6 +27,8 @@ def lint(
     data: Annotated[list[str], _MANY],
     *,
     model: str | None = None,
+    reward: Annotated[bool, Parameter(negative="")] = False,
+    reward_pairs: int = 500,
     eval: Annotated[list[str] | None, _MANY] = None,
     fix: Path | None = None,
     fail_on: Literal["error", "warning", "never"] = "error",
@@ -45,6 +49,10 @@ def lint(
         One or more files of preference pairs or labelled answers.
     model
         A folder, a .gguf file or a hub name whose tokenizer the rows are examined with too; no weights are loaded.
+    reward
+        Load the model's weights too, and look for swapped labels by its log-probs.
+    reward_pairs
+        How many pairs, from the first, --reward computes; 0 for all.
     eval
         Files of the evaluation set, whose prompts must not be in the data.
     fix
@@ -66,23 +74,24 @@ def lint(
     """
     from penchant.doctor import Severity, examine, read_rows
     from penchant.doctor.fix import check_fixable, refused_path, write_fixed
+    from penchant.tokens import EncodeSettings
 
+    if reward and model is None:
+        raise InputError("--reward is given without --model", fix="Give the reference model")
+    if reward_pairs < 0:
+        raise InputError("--reward-pairs must be at least 0", got=str(reward_pairs))
     if not data:
         raise InputError("no data is given", fix="Name one or more files")
     if fix is not None:
         check_fixable(fix)
     held_out = read_rows(eval, format) if eval else None
-    examiners = []
-    if model is not None:
-        from penchant.cli.train import require_training
-
-        require_training()
-        from penchant.doctor.tokens import TokenExaminer
-        from penchant.models import load_tokenizer
-        from penchant.tokens import EncodeSettings, PromptStyle
-
-        style = PromptStyle.of(load_tokenizer(model, trust_remote_code=trust_remote_code), chat_template)
-        examiners.append(TokenExaminer(style, EncodeSettings(max_length, truncation)))
+    examiners = _examiners(
+        model,
+        reward_pairs if reward else None,
+        EncodeSettings(max_length, truncation),
+        chat_template,
+        trust_remote_code,
+    )
     examination = examine(read_rows(data, format), held_out=held_out, examiners=examiners)
     report = examination.report
     fixed = write_fixed(read_rows(data, format), examination.reasons, fix) if fix is not None else None
@@ -97,6 +106,33 @@ def lint(
     if fail_on != "never" and report.worst is not None and report.worst >= Severity[fail_on.upper()]:
         sys.stdout.flush()
         sys.exit(1)
+
+
+def _examiners(
+    model: str | None, most: int | None, settings: EncodeSettings, chat_template: str, trust_remote_code: bool
+) -> list[Examiner]:
+    """The rules that need a model; ``most`` pairs for those on log-probs, which are left out for ``None``."""
+    if model is None:
+        return []
+    from penchant.cli.train import require_training
+
+    require_training()
+    from transformers.utils import logging as transformers_logging
+
+    from penchant.doctor.tokens import TokenExaminer
+    from penchant.models import load_model, load_tokenizer
+    from penchant.tokens import PromptStyle
+
+    transformers_logging.disable_progress_bar()
+    loaded = load_model(model, trust_remote_code=trust_remote_code) if most is not None else None
+    tokenizer = loaded.tokenizer if loaded else load_tokenizer(model, trust_remote_code=trust_remote_code)
+    tokens = TokenExaminer(PromptStyle.of(tokenizer, chat_template), settings)
+    examiners: list[Examiner] = [tokens]
+    if loaded is not None and most is not None:
+        from penchant.doctor.reference import ReferenceExaminer
+
+        examiners.append(ReferenceExaminer(loaded, tokens, most))
+    return examiners
 
 
 def print_report(report: Report) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penchant.doctor import across, refused, text, tokens, whole
+from penchant.doctor import across, refused, swaps, text, tokens, whole
 from penchant.doctor.rule import Rule
 
 TEXT_RULES: tuple[Rule, ...] = tuple(
@@ -10,7 +10,7 @@ TEXT_RULES: tuple[Rule, ...] = tuple(
 )
 """Those that need no model."""
 
-RULES: tuple[Rule, ...] = (*TEXT_RULES, *tokens.RULES)
+RULES: tuple[Rule, ...] = (*TEXT_RULES, *tokens.RULES, *swaps.RULES)
 
 
 def as_markdown() -> str:

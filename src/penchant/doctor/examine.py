@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,10 @@ class Examiner(Protocol):
 
     def see(self, rows: list[Record]) -> Iterator[tuple[int, Rule, Finding]]:
         """Findings in some rows, each with the row's index in the list."""
+
+    @property
+    def looked_at(self) -> Mapping[Rule, int]:
+        """How many rows a rule looked at, where it was not all."""
 
     def close(self) -> Iterator[tuple[Rule, Verdict]]:
         """What the rules say of all the rows together."""
@@ -68,6 +72,7 @@ def examine(
         _show(waiting, examiners, tally)
     for one in examiners:
         tally.verdicts.update(one.close())
+        tally.looked_at.update(one.looked_at)
     _compare(columns, readable, held_out, tally)
     rows_seen = number + 1
     report = Report(tuple(layouts), rows_seen, rows_seen - len(readable), tally.results(max(rows_seen, 1)))

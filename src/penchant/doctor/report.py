@@ -20,7 +20,7 @@ class RuleResult:
         rule: The rule.
         severity: What it counts as here.
         count: Rows at fault; ``None`` for a rule on the whole file.
-        share: Of the rows that were examined.
+        share: Of the rows that the rule looked at.
         detail: The sentence of a rule on the whole file.
         worst: At most five rows at fault, the worst first, as ``(file:line, what was found)``.
     """
@@ -81,6 +81,7 @@ class Tally:
 
     counts: Counter[Rule] = field(default_factory=Counter)
     verdicts: dict[Rule, Verdict] = field(default_factory=dict)
+    looked_at: dict[Rule, int] = field(default_factory=dict)
     reasons: dict[int, list[tuple[Rule, str]]] = field(default_factory=dict)
     _worst: dict[Rule, list[tuple[float, int, str, str]]] = field(default_factory=dict)
 
@@ -100,7 +101,7 @@ class Tally:
                 rule=rule,
                 severity=rule.severity,
                 count=count,
-                share=count / rows,
+                share=count / self.looked_at.get(rule, rows),
                 detail=None,
                 worst=tuple((source, detail) for _, _, source, detail in sorted(self._worst[rule], reverse=True)),
             )

@@ -225,6 +225,11 @@ class TokenExaminer:
                 if finding is not None:
                     yield index, one, finding
 
+    @property
+    def looked_at(self) -> dict[Rule, int]:
+        """Every rule looks at all rows."""
+        return {}
+
     def _tokenise(self, rendered: list[str], examples: list[Example]) -> list[Tokenised]:
         """Pairs and labelled answers may stand in one list; each kind is tokenised together."""
         result: dict[int, Tokenised] = {}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
 from penchant.errors import InputError, shorten
 from penchant.records import Prompt
 
@@ -62,6 +60,8 @@ class PromptStyle:
                 where=source,
                 fix="Take a model whose tokenizer has one, drop --chat-template none, or give the prompt as a string",
             )
+        from jinja2.exceptions import TemplateError  # comes with transformers, which this room does without
+
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
         try:
             return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
@@ -104,6 +104,8 @@ def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool]:
     Raises:
         InputError: if the template cannot render one question with one answer.
     """
+    from jinja2.exceptions import TemplateError
+
     question = {"role": "user", "content": "Hello"}
     try:
         prompt = str(tokenizer.apply_chat_template([question], add_generation_prompt=True, tokenize=False))
