@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokens.families import FAMILIES, tokenizer_of
 
 from penchant.records import LabelledAnswer, PreferencePair
@@ -153,3 +155,23 @@ def test_labelled_answers_are_tokenised_as_pairs_are(style):
     first = encode_answers(rows, style, EncodeSettings(max_length=2000)).rows[0]
     pair = encode(style, "Because it is.")
     assert (first.prompt_ids, first.completion_ids) == (pair.prompt_ids, pair.chosen_ids)
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="▁"), min_size=1, max_size=40)
+"""SentencePiece writes a space as U+2581 and cannot give one back."""
+PIECES = [" ", "\n", "\t", "a", "user", "assistant", ".", "1", "e\u0301", "😊", "<think>", "</think>", "[INST]", "<s>"]
+NASTY = st.lists(st.sampled_from([*PIECES, "<|im_end|>", "</s>", "<end_of_turn>", "<|end|>"]), min_size=1).map("".join)
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama2", "gemma", "phi3", "qwen3-thinking", "vicuna"])
+@given(answer=TEXTS | NASTY, prompt=TEXTS | NASTY)
+@settings(max_examples=60, deadline=None)
+def test_any_answer_comes_back_and_ends_once(name, answer, prompt):
+    style = PromptStyle.of(tokenizer_of(name), "auto")
+    pair = PreferencePair(prompt, answer, answer + "!", "f:1")
+    (row,) = encode_pairs([pair], style, EncodeSettings(max_length=10_000)).rows
+    for ids, text in ((row.chosen_ids, answer), (row.rejected_ids, answer + "!")):
+        assert ids.count(style.end_of_turn) == 1 and ids[-1] == style.end_of_turn
+        while text.endswith(FAMILIES[name].end):
+            text = text.removesuffix(FAMILIES[name].end)
+        assert decoded_after(style.tokenizer, row.prompt_ids, ids[:-1]) == expected(name, text)

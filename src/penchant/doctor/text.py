@@ -38,15 +38,15 @@ def near_identical(row: Example) -> Finding | None:
     if row.label is not None:
         return None
     chosen, rejected = row.answers
+    if chosen.lstrip()[:1].casefold() != rejected.lstrip()[:1].casefold():
+        return None
     longest, shortest = max(len(chosen), len(rejected)), min(len(chosen), len(rejected))
-    if chosen[:1].casefold() == rejected[:1].casefold() and shortest >= 0.9 * longest:
+    if shortest >= 0.9 * longest:
         shared = _shared_ends(chosen, rejected)
         if shared >= _NEARLY * longest:
             return Finding(f"{longest - shared} of {longest} characters differ", shared / longest)
-    elif shortest < 0.5 * longest:
-        return None
-    if _plain(chosen[:80])[:20] == _plain(rejected[:80])[:20] and _plain(chosen) == _plain(rejected):
-        return Finding("only case or white space differs", 1.0)
+    if shortest >= 0.5 * longest and _plain(chosen[:80])[:20] == _plain(rejected[:80])[:20]:
+        return Finding("only case or white space differs") if _plain(chosen) == _plain(rejected) else None
     return None
 
 
@@ -86,11 +86,12 @@ def cut_off(row: Example) -> Finding | None:
     """A code fence that is never closed, or a long last line of prose that ends in a letter or a comma."""
     for name, answer in zip(row.names, row.answers, strict=True):
         text = answer.rstrip()
-        if "```" in text and text.count("```") % 2:
+        if "`" in text and text.count("```") % 2:
             return Finding(f"{name} leaves a code block open", 2.0)
+        if not (text[-1:].isalpha() or text[-1:] in ",;([{"):
+            continue
         last = text[text.rfind("\n") + 1 :]
-        ends_open = last[-1:].isalpha() or last[-1:] in ",;([{"
-        if ends_open and len(last) >= _LONG_LINE and last.count(" ") >= len(last) // 12 and "http" not in last:
+        if len(last) >= _LONG_LINE and last.count(" ") >= len(last) // 12 and "http" not in last:
             return Finding(f"{name} ends with {shorten(last[-30:])}")
     return None
 
@@ -107,9 +108,7 @@ def repeats_prompt(row: Example) -> Finding | None:
     prompt = row.turns[-1].strip()
     if len(prompt) < _REPEATED_PROMPT:
         return None
-    names = [
-        name for name, answer in zip(row.names, row.answers, strict=True) if answer.lstrip()[: len(prompt)] == prompt
-    ]
+    names = [n for n, answer in zip(row.names, row.answers, strict=True) if answer.lstrip().startswith(prompt)]
     return Finding(f"{' and '.join(names)} begin{'s' if len(names) == 1 else ''} with the prompt") if names else None
 
 
