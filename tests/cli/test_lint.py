@@ -82,7 +82,14 @@ def test_fix_writes_every_row_to_one_of_two_files(lint, tmp_path):
         ("data.jsonl:4", "D101"),
     ]
     assert refused[1]["row"] == GOOD
-    assert lint([extra, GOOD], "--fix", "other.jsonl")[0] == 0
+    code, out, _ = lint([extra, GOOD], "--fix", "other.jsonl", "--json")
+    assert (code, json.loads(out)["passed"], json.loads(out)["left_out"]) == (0, 2, 0)
+
+
+def test_a_file_of_no_objects_is_refused_row_by_row(lint):
+    code, out, _ = lint([1, [2]])
+    assert code == 1
+    assert out.startswith("read as rows of no known layout, 2 rows, 2 of them refused")
 
 
 @pytest.mark.parametrize(

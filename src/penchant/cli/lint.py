@@ -98,7 +98,8 @@ def lint(
     if json:
         from penchant.cli.show import print_json
 
-        print_json(report.as_dict())
+        written = {} if fixed is None else {"passed": fixed[0], "left_out": fixed[1]}
+        print_json(report.as_dict() | written)
     else:
         print_report(report)
         if fix is not None and fixed is not None:
@@ -141,7 +142,8 @@ def print_report(report: Report) -> None:
 
     console = Console(highlight=False, markup=False)
     refused = f", {report.refused:,} of them refused" if report.refused else ""
-    console.print(f"read as {', '.join(report.layouts)}, {_rows(report.rows)}{refused}", soft_wrap=True)
+    layouts = ", ".join(report.layouts) or "rows of no known layout"
+    console.print(f"read as {layouts}, {_rows(report.rows)}{refused}", soft_wrap=True)
     for result in report.results:
         _print_result(console, result)
     console.print(f"\n{summary(report)}")

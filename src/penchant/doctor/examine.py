@@ -56,7 +56,8 @@ def examine(
     waiting: list[tuple[int, Record]] = []
     number = -1
     for number, row in enumerate(rows):
-        layouts[row.layout] = None
+        if row.layout:
+            layouts[row.layout] = None
         if row.record is None:
             assert row.fault is not None, "a row is read or refused"
             tally.add(refused.classify(row.fault), number, row.source, Finding(_reason(row.fault)))
