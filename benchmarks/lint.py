@@ -14,14 +14,13 @@ import json
 import os
 import platform
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet
 
 REPEATS = 3
 """Commands per line; the median is reported beside all of them, because the first reads a cold file."""
@@ -51,6 +50,9 @@ def write_rows(path: Path, rows: int) -> None:
 
 def as_parquet(path: Path) -> Path:
     """The same rows as Parquet, in row groups of 16,384."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
     target = path.with_suffix(".parquet")
     schema = pa.schema(dict.fromkeys(("prompt", "chosen", "rejected"), pa.string()))
     with path.open() as file, pa.parquet.ParquetWriter(target, schema) as writer:
@@ -83,25 +85,61 @@ def measure(path: Path, megabytes: float) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    results = []
+def examination_alone(rows: int) -> None:
+    """Peak resident memory of the rules themselves, in MB: rows are made on the fly, so no file is held."""
+    from penchant.doctor import examine
+    from penchant.doctor.rows import ReadRow
+    from penchant.records import PreferencePair
+
+    def made() -> Iterator[ReadRow]:
+        words = "word " * 100
+        for number in range(rows):
+            source = f"pairs.jsonl:{number + 1}"
+            pair = PreferencePair(f"{number} {words}?", f"{number} yes {words}.", f"{number} no {words}.", source)
+            yield ReadRow(source, None, pair, None, "pairs")
+
+    assert examine(made()).report.rows == rows
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def measure_all(rows: int, output: Path | None) -> None:
+    """Both files, some times each, and the rules alone."""
+    results: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.jsonl"
-        write_rows(path, options.rows)
+        again = [sys.executable, __file__, "--rows", str(rows)]
+        # In a process of its own: what is resident here would count as the peak of every process that is started.
+        subprocess.run([*again, "--write", str(path)], check=True)
         megabytes = path.stat().st_size / 1e6
-        for file in (path, as_parquet(path)):
+        for file in (path, path.with_suffix(".parquet")):
             runs = sorted(
                 (measure(file, megabytes) for _ in range(REPEATS)), key=lambda run: float(str(run["seconds"]))
             )
             results.append(runs[REPEATS // 2] | {"all_seconds": [run["seconds"] for run in runs]})
             print(results[-1], flush=True)
-    if options.output:
-        facts = {"rows": options.rows, "megabytes": round(megabytes, 1), "python": platform.python_version()}
-        options.output.write_text(json.dumps(facts | {"results": results}, indent=2) + "\n")
+    alone = float(subprocess.run([*again, "--alone"], check=True, capture_output=True, text=True).stdout)
+    print(f"rules alone: {alone:.0f} MB")
+    if output:
+        facts = {"rows": rows, "megabytes": round(megabytes, 1), "python": platform.python_version()}
+        output.write_text(
+            json.dumps(facts | {"rules_alone_peak_rss_mb": round(alone, 1), "results": results}, indent=2) + "\n"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--alone", action="store_true", help="measure the memory of the rules themselves, and no more")
+    parser.add_argument("--write", type=Path, help="write the rows to this .jsonl file, and no more")
+    options = parser.parse_args()
+    if options.alone:
+        examination_alone(options.rows)
+    elif options.write:
+        write_rows(options.write, options.rows)
+        as_parquet(options.write)
+    else:
+        measure_all(options.rows, options.output)
 
 
 if __name__ == "__main__":

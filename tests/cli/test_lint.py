@@ -92,6 +92,17 @@ def test_a_file_of_no_objects_is_refused_row_by_row(lint):
     assert out.startswith("read as rows of no known layout, 2 rows, 2 of them refused")
 
 
+def test_fix_writes_nothing_where_rows_would_be_lost(lint, tmp_path, capsys):
+    lint([GOOD])
+    with (tmp_path / "data.jsonl").open("a") as file:
+        file.write('{"prompt": \n' + json.dumps(GOOD | {"prompt": "Who?"}) + "\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["lint", "data.jsonl", "--fix", "clean.jsonl"])
+    assert stop.value.code == 2
+    assert "data.jsonl:2" in (message := capsys.readouterr().err) and "would be lost" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from penchant.doctor.rows import ReadRow
+from penchant.doctor.rows import BROKEN, ReadRow
 from penchant.doctor.rule import Rule
 from penchant.errors import InputError
 
@@ -47,6 +47,9 @@ def write_fixed(rows: Iterable[ReadRow], reasons: dict[int, list[tuple[Rule, str
 
     Returns:
         How many rows passed, and how many did not.
+
+    Raises:
+        InputError: if a file cannot be read to its end.
     """
     targets = (out, refused_path(out))
     drafts = [target.with_name(f".{target.name}.part") for target in targets]
@@ -54,6 +57,7 @@ def write_fixed(rows: Iterable[ReadRow], reasons: dict[int, list[tuple[Rule, str
     try:
         with drafts[0].open("wb") as good, drafts[1].open("wb") as bad:
             for number, row in enumerate(rows):
+                _check_whole(row)
                 why = reasons.get(number)
                 if why is None:
                     good.write(msgspec.json.encode(row.raw) + b"\n")
@@ -67,6 +71,12 @@ def write_fixed(rows: Iterable[ReadRow], reasons: dict[int, list[tuple[Rule, str
         for draft in drafts:
             draft.unlink(missing_ok=True)
     return passed, dropped
+
+
+def _check_whole(row: ReadRow) -> None:
+    if row.raw is BROKEN and row.fault is not None:
+        what = f"{row.fault.what}; the rows behind it would be lost"
+        raise InputError(what, where=row.source, fix="Repair the file first, then fix its rows")
 
 
 def _refusal(row: ReadRow, why: list[tuple[Rule, str]]) -> dict[str, Any]:

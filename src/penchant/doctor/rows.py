@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from penchant.data.formats import layout_named, missing_columns, recognise
 from penchant.data.formats.fields import describe
@@ -13,13 +13,16 @@ from penchant.data.formats.layout import Layout
 from penchant.doctor.rule import Record
 from penchant.errors import InputError
 
+BROKEN: Final = object()
+"""Stands for what a file holds where it is not JSON; the rows behind it cannot be read."""
+
 
 class ReadRow(NamedTuple):
     """One row as it was found: ``record`` where the reader takes it, ``fault`` where it refuses it.
 
     Attributes:
         source: ``file:line``.
-        raw: What the file holds; ``None`` where it is not JSON.
+        raw: What the file holds, or :data:`BROKEN`.
         record: The pair or labelled answer.
         fault: Why there is none.
         layout: The file's layout in words.
@@ -57,7 +60,7 @@ def read_rows(paths: Iterable[str], format: str | None = None) -> Iterator[ReadR
         except InputError as fault:
             if layout is None:
                 raise
-            yield ReadRow(fault.where or file, None, None, fault, layout.title)
+            yield ReadRow(fault.where or file, BROKEN, None, fault, layout.title)
         if not rows:
             raise InputError("the file holds no rows", where=file)
 
