@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,6 +111,14 @@ def test_conversation_with_a_system_turn(family, style):
     text = style.tokenizer.decode(row.prompt_ids)
     assert text.index("Be brief.") < text.index("Hello") < text.index("Good day.") < text.index(QUESTION)
     assert decoded_after(style.tokenizer, row.prompt_ids, row.chosen_ids[:-1]) == expected(family, "Because it is.")
+
+
+@pytest.mark.parametrize("prompt", [QUESTION, MARKED_UP, "Two\n\nlines \n", "<|im_start|>"])
+def test_the_end_of_the_prompt_stands_for_all_of_it(style, prompt):
+    whole = dataclasses.replace(style, specials=())
+    for answer in ANSWERS.values():
+        if len(answer) < 100:
+            assert encode(style, answer, prompt) == encode(whole, answer, prompt)
 
 
 def test_markers_in_the_user_s_text_leave_boundary_and_answer_alone(family, style):

@@ -17,7 +17,7 @@ _NO_LINE = -1
 
 @dataclass(slots=True)
 class Columns:
-    """Numbers per row, about 45 bytes in all.
+    """Numbers per row, 45 bytes in all.
 
     Texts are hashed to 64 bits: among a million rows the chance that any two different ones meet is about 3 in 10^8.
     Prompts are compared without case and white space, answers without the white space around them.

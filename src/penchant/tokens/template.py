@@ -23,6 +23,7 @@ class PromptStyle:
         lead: What the template writes between its generation prompt and an answer, e.g. the space of Llama 2.
         tail: What it writes between an answer and the end-of-turn token.
         faithful: Whether a finished turn of the template begins with its generation prompt.
+        specials: The special tokens that the template's generation prompt is made of.
     """
 
     tokenizer: Any
@@ -31,6 +32,7 @@ class PromptStyle:
     lead: str = ""
     tail: str = ""
     faithful: bool = True
+    specials: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, tokenizer: Any, chat_template: str) -> PromptStyle:
@@ -70,6 +72,10 @@ class PromptStyle:
                 f"the model's chat template refuses this prompt: {error}", where=source, got=shorten(prompt)
             ) from error
 
+    def last_special(self, prompt: str) -> int:
+        """Where the last of the template's special tokens begins in a rendered prompt; 0 where there is none."""
+        return max(0, *(prompt.rfind(token) for token in self.specials)) if self.specials else 0
+
     def complete(self, answer: str) -> str:
         """The answer as the template writes it in a finished turn, up to the end-of-turn token.
 
@@ -95,8 +101,8 @@ class PromptStyle:
         return f"the model's chat template (a string prompt is one user turn); {ending}{differs}"
 
 
-def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool]:
-    """The token that ends an assistant's turn, what stands before and after an answer, and whether prompts agree.
+def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool, tuple[str, ...]]:
+    """How the template writes a finished turn: the attributes of :class:`PromptStyle` after ``chat``, in order.
 
     The end is the first added token after the answer, special by name or not: a base model's tokenizer names only its
     end-of-sequence token, and that is not what the template ends a turn with. Without one it is end-of-sequence.
@@ -119,8 +125,9 @@ def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool]:
     faithful = before.startswith(prompt)
     lead = before[len(prompt) :] if faithful else ""
     added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items() if str(token).strip()}
+    specials = tuple(token for token in added if token in prompt)
     present = [token for token in added if token in after]
     if not present:
-        return int(tokenizer.eos_token_id), lead, "", faithful
+        return int(tokenizer.eos_token_id), lead, "", faithful, specials
     end = min(present, key=lambda token: (after.index(token), -len(token)))
-    return added[end], lead, after[: after.index(end)], faithful
+    return added[end], lead, after[: after.index(end)], faithful, specials

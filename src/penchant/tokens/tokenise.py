@@ -51,7 +51,8 @@ def tokenise(prompts: Sequence[str], answers: Sequence[Sequence[str]], style: Pr
     text there.
     """
     heads = _encode(prompts, style)
-    sides = [_ends(prompts, heads, side, style) for side in zip(*answers, strict=True)]
+    contexts = _contexts(prompts, heads, style)
+    sides = [_ends(contexts, side, style) for side in zip(*answers, strict=True)]
     rows = zip(heads, zip(*sides, strict=True), strict=True)
     return [Tokenised(head, tuple(end for end, _ in ends), tuple(merged for _, merged in ends)) for head, ends in rows]
 
@@ -84,16 +85,30 @@ def _encode(texts: Sequence[str], style: PromptStyle) -> list[list[int]]:
     return [ids[:-1] if ids and ids[-1] == eos and len(ids) > 1 else ids for ids in encoded]
 
 
+def _contexts(prompts: Sequence[str], heads: list[list[int]], style: PromptStyle) -> list[tuple[str, list[int]]]:
+    """Of each prompt what can touch an answer's tokens, as text and ids: it begins at the last special token.
+
+    A special token parts a text into pieces that are tokenised apart, so that the long beginning need not be tokenised
+    again with every answer. Where the ids do not agree the whole prompt is taken.
+    """
+    tails = [prompt[style.last_special(prompt) :] for prompt in prompts]
+    ids = _encode(tails, style)
+    return [
+        (tail, short) if short and head[-len(short) :] == short else (prompt, head)
+        for prompt, head, tail, short in zip(prompts, heads, tails, ids, strict=True)
+    ]
+
+
 def _ends(
-    prompts: Sequence[str], heads: list[list[int]], answers: Sequence[str], style: PromptStyle
+    contexts: Sequence[tuple[str, list[int]]], answers: Sequence[str], style: PromptStyle
 ) -> list[tuple[list[int], bool]]:
     """One answer's tokens for each prompt, and whether it would have merged with it."""
     texts = [style.complete(answer) for answer in answers]
-    whole = _encode([prompt + text for prompt, text in zip(prompts, texts, strict=True)], style)
+    whole = _encode([before + text for (before, _), text in zip(contexts, texts, strict=True)], style)
     ending = style.tokenizer.convert_ids_to_tokens(style.end_of_turn)
     swallowing = {number for number, token in style.tokenizer.added_tokens_decoder.items() if token.rstrip}
     ends = []
-    for head, joint, text in zip(heads, whole, texts, strict=True):
+    for (_, head), joint, text in zip(contexts, whole, texts, strict=True):
         straddles = joint[: len(head)] != head
         swallowed = text[:1].isspace() and bool(head) and head[-1] in swallowing
         alone = straddles or swallowed or ending in text
