@@ -112,7 +112,9 @@ def test_fix_writes_nothing_where_rows_would_be_lost(lint, tmp_path, capsys):
         (["--eval", "none.jsonl"], "no such file"),
         (["--format", "sharegtp"], "Did you mean 'sharegpt'?"),
         (["--fail-on", "nothing"], "fail-on"),
-        (["--reward"], "without --model"),
+        (["--reward"], "--reward is given without --model"),
+        (["--max-length", "64"], "--max-length is given without --model"),
+        (["--model", "none", "--reward-pairs", "9"], "without --reward"),
         (["--model", "none", "--reward", "--reward-pairs", "-1"], "--reward-pairs"),
     ],
 )

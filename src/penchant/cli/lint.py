@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from penchant.errors import InputError
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from penchant.doctor import Report, RuleResult
     from penchant.doctor.examine import Examiner
-    from penchant.tokens import EncodeSettings
 
 _MANY = Parameter(consume_multiple=True, negative="")
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _WIDTH = 105
+_REWARD_PAIRS = 200
 
 
 def lint(
@@ -28,14 +28,14 @@ def lint(
     *,
     model: str | None = None,
     reward: Annotated[bool, Parameter(negative="")] = False,
-    reward_pairs: int = 500,
+    reward_pairs: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
     eval: Annotated[list[str] | None, _MANY] = None,
     fix: Path | None = None,
     fail_on: Literal["error", "warning", "never"] = "error",
-    max_length: int = 1024,
-    truncation: str = "drop",
-    chat_template: str = "auto",
-    trust_remote_code: bool = False,
+    max_length: int | None = None,
+    truncation: str | None = None,
+    chat_template: str | None = None,
+    trust_remote_code: bool | None = None,
     format: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -52,7 +52,7 @@ def lint(
     reward
         Load the model's weights too, and look for swapped labels by its log-probs.
     reward_pairs
-        How many pairs, from the first, --reward computes; 0 for all.
+        How many pairs, from the first, --reward computes; 0 for all. [default: 200]
     eval
         Files of the evaluation set, whose prompts must not be in the data.
     fix
@@ -60,11 +60,12 @@ def lint(
     fail_on
         What makes the exit code 1: error, warning (or worse), or never.
     max_length
-        Most tokens of prompt and answer, as in training.
+        Most tokens of prompt and answer, as in training. [default: 1024]
     truncation
         What happens to longer rows, as in training: drop, keep_start (cut the answer) or keep_end (cut the prompt).
+        [default: drop]
     chat_template
-        auto (the tokenizer's, if it has one) or none (plain text).
+        auto (the tokenizer's, if it has one) or none (plain text). [default: auto]
     trust_remote_code
         Let code that comes with the model run.
     format
@@ -73,46 +74,52 @@ def lint(
         Print the report as JSON.
     """
     from penchant.doctor import Severity, examine, read_rows
-    from penchant.doctor.fix import check_fixable, refused_path, write_fixed
-    from penchant.tokens import EncodeSettings
+    from penchant.doctor.fix import check_fixable, write_fixed
 
-    if reward and model is None:
-        raise InputError("--reward is given without --model", fix="Give the reference model")
-    if reward_pairs < 0:
-        raise InputError("--reward-pairs must be at least 0", got=str(reward_pairs))
     if not data:
         raise InputError("no data is given", fix="Name one or more files")
     if fix is not None:
         check_fixable(fix)
+    of_model: dict[str, object] = {"--reward": reward or None, "--trust-remote-code": trust_remote_code}
+    of_model |= {"--max-length": max_length, "--truncation": truncation, "--chat-template": chat_template}
+    _check_used(of_model, "--model", model is not None)
+    _check_used({"--reward-pairs": reward_pairs}, "--reward", reward)
+    pairs = (_REWARD_PAIRS if reward_pairs is None else reward_pairs) if reward else None
+    examiners = _examiners(model, pairs, max_length, truncation, chat_template, trust_remote_code)
     held_out = read_rows(eval, format) if eval else None
-    examiners = _examiners(
-        model,
-        reward_pairs if reward else None,
-        EncodeSettings(max_length, truncation),
-        chat_template,
-        trust_remote_code,
-    )
     examination = examine(read_rows(data, format), held_out=held_out, examiners=examiners)
     report = examination.report
-    fixed = write_fixed(read_rows(data, format), examination.reasons, fix) if fix is not None else None
+    written = write_fixed(read_rows(data, format), examination.reasons, fix) if fix is not None else None
     if json:
         from penchant.cli.show import print_json
 
-        written = {} if fixed is None else {"passed": fixed[0], "left_out": fixed[1]}
-        print_json(report.as_dict() | written)
+        counts = {} if written is None else {"passed": written[0], "left_out": written[1]}
+        print_json(report.as_dict() | counts)
     else:
         print_report(report)
-        if fix is not None and fixed is not None:
-            print(f"{fixed[0]:,} rows that pass: {fix}; {fixed[1]:,} that do not, with reasons: {refused_path(fix)}")
+        if fix is not None and written is not None:
+            print(_told(fix, *written))
     if fail_on != "never" and report.worst is not None and report.worst >= Severity[fail_on.upper()]:
         sys.stdout.flush()
         sys.exit(1)
 
 
+def _check_used(options: dict[str, object], needed: str, given: bool) -> None:
+    """See that no option is given that would be passed over, because the one it belongs to is not."""
+    for name, value in options.items():
+        if not given and value is not None:
+            raise InputError(f"{name} is given without {needed}", fix="Give both or neither")
+
+
 def _examiners(
-    model: str | None, most: int | None, settings: EncodeSettings, chat_template: str, trust_remote_code: bool
+    model: str | None,
+    pairs: int | None,
+    max_length: int | None,
+    truncation: str | None,
+    chat_template: str | None,
+    trust_remote_code: bool | None,
 ) -> list[Examiner]:
-    """The rules that need a model; ``most`` pairs for those on log-probs, which are left out for ``None``."""
+    """The rules that need a model; those on log-probs for ``pairs`` pairs, 0 for all and ``None`` for none."""
     if model is None:
         return []
     from penchant.cli.train import require_training
@@ -122,18 +129,32 @@ def _examiners(
 
     from penchant.doctor.tokens import TokenExaminer
     from penchant.models import load_model, load_tokenizer
-    from penchant.tokens import PromptStyle
+    from penchant.tokens import EncodeSettings, PromptStyle
 
+    settings = EncodeSettings(1024 if max_length is None else max_length, truncation or "drop")
     transformers_logging.disable_progress_bar()
-    loaded = load_model(model, trust_remote_code=trust_remote_code) if most is not None else None
-    tokenizer = loaded.tokenizer if loaded else load_tokenizer(model, trust_remote_code=trust_remote_code)
-    tokens = TokenExaminer(PromptStyle.of(tokenizer, chat_template), settings)
-    examiners: list[Examiner] = [tokens]
-    if loaded is not None and most is not None:
-        from penchant.doctor.reference import ReferenceExaminer
+    trusted = bool(trust_remote_code)
+    loaded = load_model(model, trust_remote_code=trusted) if pairs is not None else None
+    tokenizer = loaded.tokenizer if loaded else load_tokenizer(model, trust_remote_code=trusted)
+    tokens = TokenExaminer(PromptStyle.of(tokenizer, chat_template or "auto"), settings)
+    if loaded is None or pairs is None:
+        return [tokens]
+    from penchant.doctor.reference import ReferenceExaminer
 
-        examiners.append(ReferenceExaminer(loaded, tokens, most))
-    return examiners
+    return [tokens, ReferenceExaminer(loaded, tokens, pairs, on_batch=_count_up)]
+
+
+def _count_up(pairs: int) -> None:
+    """How far the log-probs are, on a terminal that somebody watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rlog-probs of {pairs:,} pairs\x1b[K\r")
+
+
+def _told(out: Path, passed: int, left_out: int) -> str:
+    """Where the rows went."""
+    from penchant.doctor.fix import refused_path
+
+    return f"{passed:,} rows that pass: {out}; {left_out:,} that do not, with reasons: {refused_path(out)}"
 
 
 def print_report(report: Report) -> None:

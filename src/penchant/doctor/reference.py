@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -30,12 +30,20 @@ class _Pair(NamedTuple):
 
 
 class ReferenceExaminer:
-    """The rules on log-probs, for one model: the first ``most`` pairs that fit are computed, all of them for 0."""
+    """The rules on log-probs, for one model: the first ``most`` pairs that fit are computed, all of them for 0;
+    ``on_batch`` hears how many there were so far."""
 
-    def __init__(self, loaded: LoadedModel, tokens: TokenExaminer, most: int = 0) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        tokens: TokenExaminer,
+        most: int = 0,
+        on_batch: Callable[[int], None] = lambda pairs: None,
+    ) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model, self._tokens, self._most = loaded.model.to(device).eval(), tokens, most
         self._engine = choose_engine(self._model, loaded.tokenizer.pad_token_id)
+        self._on_batch = on_batch
         self._pairs = self._strongly = 0
         self._preferred = 0.0
 
@@ -52,6 +60,7 @@ class ReferenceExaminer:
                 if finding is not None:
                     self._strongly += 1
                     yield pair.row, strongly_rejected, finding
+            self._on_batch(self._pairs)
 
     @property
     def looked_at(self) -> dict[Rule, int]:

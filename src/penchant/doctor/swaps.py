@@ -32,7 +32,7 @@ def strongly_rejected(gap: float) -> Finding | None:
     why="A model trained on swapped labels learns the opposite of what was meant, with a falling loss and rising "
     "accuracy all the way.",
     remedy="Read ten rows. A model may also find answers of a far stronger model unlikely: this is a suspicion, not a "
-    "proof.",
+    "proof. Nor is its absence one: where a small reference is near one half, a swap would not show.",
 )
 def swapped(preferred: float, pairs: int, strongly: int) -> Verdict | None:
     """How often the chosen answer is the more likely one per token, with Wilson's interval; suspicious under 40 %."""
