@@ -14,7 +14,8 @@ EACH = "{% for m in messages %}"
 
 
 class Family(NamedTuple):
-    """One template. ``spm`` takes a tokenizer in SentencePiece's manner instead of one on bytes."""
+    """One template. ``spm`` takes a tokenizer in SentencePiece's manner instead of one on bytes; a ``legacy`` one puts a
+    space after special tokens too, not only before the text's first word."""
 
     template: str
     specials: tuple[str, ...]
@@ -24,6 +25,7 @@ class Family(NamedTuple):
     lead: str = ""
     tail: str = ""
     spm: bool = False
+    legacy: bool = False
     rstrip: tuple[str, ...] = ()
     system: bool = True
 
@@ -66,6 +68,7 @@ DEEPSEEK = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<�
 GRANITE = ("<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>")
 PHI = ("<|user|>", "<|assistant|>", "<|system|>", "<|end|>", "<|endoftext|>")
 SENTENCE = {"bos": "<s>", "eos": "</s>", "end": "</s>", "spm": True}
+LEGACY = SENTENCE | {"legacy": True}
 
 FAMILIES: dict[str, Family] = {
     "chatml": Family(CHATML, CHATML_ENDS, "<|im_end|>", eos="<|im_end|>"),
@@ -93,7 +96,7 @@ FAMILIES: dict[str, Family] = {
         ("<s>", "</s>"),
         lead=" ",
         tail=" ",
-        **SENTENCE,
+        **LEGACY,
     ),
     "llama3": Family(
         turns(
@@ -108,7 +111,7 @@ FAMILIES: dict[str, Family] = {
         eos="<|end_of_text|>",
     ),
     "mistral-v1": Family(
-        bracketed("[INST] {{ m.content }} [/INST]", "{{ m.content }}{{ eos_token }}"), ("<s>", "</s>"), **SENTENCE
+        bracketed("[INST] {{ m.content }} [/INST]", "{{ m.content }}{{ eos_token }}"), ("<s>", "</s>"), **LEGACY
     ),
     "mistral-v3": Family(
         bracketed("[INST] {{ m.content }}[/INST]", " {{ m.content }}{{ eos_token }}"),
@@ -170,7 +173,7 @@ FAMILIES: dict[str, Family] = {
         eos=DEEPSEEK[1],
     ),
     "deepseek-r1": Family(R1, DEEPSEEK, DEEPSEEK[1], bos=DEEPSEEK[0], eos=DEEPSEEK[1]),
-    "zephyr": Family(turns("<|ROLE|>\n", "{{ eos_token }}\n", "<|assistant|>\n"), ("<s>", "</s>"), **SENTENCE),
+    "zephyr": Family(turns("<|ROLE|>\n", "{{ eos_token }}\n", "<|assistant|>\n"), ("<s>", "</s>"), **LEGACY),
     "granite": Family(
         turns(
             "<|start_of_role|>ROLE<|end_of_role|>",
@@ -218,7 +221,7 @@ def tokenizer_of(name: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     family = FAMILIES[name]
-    backend = _spm() if family.spm else _byte_level()
+    backend = _spm(family.legacy) if family.spm else _byte_level()
     _mark_specials(backend, family)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token=family.bos, eos_token=family.eos, pad_token=family.eos
@@ -250,11 +253,11 @@ def _byte_level() -> Any:
     return backend
 
 
-def _spm() -> Any:
+def _spm(legacy: bool) -> Any:
     """Pieces that carry the space before a word, bytes for what is unknown, a space before the first word."""
     import json
 
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     draft = Tokenizer(models.BPE())
     draft.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
@@ -265,7 +268,10 @@ def _spm() -> Any:
     merges = [tuple(merge) for merge in learnt["merges"] if not any("\n" in part for part in merge)]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, unk_token="<unk>"))
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    if legacy:
+        backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     strip = decoders.Strip(" ", 1, 0)
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), strip])
     return backend

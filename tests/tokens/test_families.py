@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokens.families import FAMILIES, tokenizer_of
 
@@ -173,10 +173,11 @@ PIECES = [" ", "\n", "\t", "a", "user", "assistant", ".", "1", "e\u0301", "😊"
 NASTY = st.lists(st.sampled_from([*PIECES, "<|im_end|>", "</s>", "<end_of_turn>", "<|end|>"]), min_size=1).map("".join)
 
 
-@pytest.mark.parametrize("name", ["chatml", "llama2", "gemma", "phi3", "qwen3-thinking", "vicuna"])
+@pytest.mark.parametrize("name", ["chatml", "llama2", "mistral-v3", "gemma", "phi3", "qwen3-thinking"])
 @given(answer=TEXTS | NASTY, prompt=TEXTS | NASTY)
 @settings(max_examples=60, deadline=None)
 def test_any_answer_comes_back_and_ends_once(name, answer, prompt):
+    assume(not FAMILIES[name].legacy or "<s>" not in answer)  # such a tokenizer puts a space after it
     style = PromptStyle.of(tokenizer_of(name), "auto")
     pair = PreferencePair(prompt, answer, answer + "!", "f:1")
     (row,) = encode_pairs([pair], style, EncodeSettings(max_length=10_000)).rows
