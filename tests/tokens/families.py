@@ -14,7 +14,7 @@ EACH = "{% for m in messages %}"
 
 
 class Family(NamedTuple):
-    """One template. ``spm`` takes a tokenizer in SentencePiece's manner instead of one on bytes; a ``legacy`` one puts a
+    """One template. ``spm`` takes a tokenizer in SentencePiece's manner, not one on bytes; a ``legacy`` one puts a
     space after special tokens too, not only before the text's first word."""
 
     template: str
