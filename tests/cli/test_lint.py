@@ -99,7 +99,7 @@ def test_fix_writes_nothing_where_rows_would_be_lost(lint, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["lint", "data.jsonl", "--fix", "clean.jsonl"])
     assert stop.value.code == 2
-    assert "data.jsonl:2" in (message := capsys.readouterr().err) and "would be lost" in message
+    assert "data.jsonl:2" in (message := capsys.readouterr().err) and "would lose them" in message
     assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
 
 

@@ -121,3 +121,4 @@ def test_text_that_is_not_json_is_reported_after_the_rows_before_it(tmp_path):
     report = examine(read_rows([str(path)])).report
     assert (report.rows, report.refused) == (2, 1)
     assert "breaks off" in report.results[0].worst[0][1]
+    assert "the rows behind it were not read" in report.results[0].worst[0][1]

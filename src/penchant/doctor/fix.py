@@ -75,8 +75,8 @@ def write_fixed(rows: Iterable[ReadRow], reasons: dict[int, list[tuple[Rule, str
 
 def _check_whole(row: ReadRow) -> None:
     if row.raw is BROKEN and row.fault is not None:
-        what = f"{row.fault.what}; the rows behind it would be lost"
-        raise InputError(what, where=row.source, fix="Repair the file first, then fix its rows")
+        fix = "Repair the file first; --fix would lose them"
+        raise InputError(row.fault.what, where=row.source, got=row.fault.got, fix=fix)
 
 
 def _refusal(row: ReadRow, why: list[tuple[Rule, str]]) -> dict[str, Any]:

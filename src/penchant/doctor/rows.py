@@ -60,7 +60,9 @@ def read_rows(paths: Iterable[str], format: str | None = None) -> Iterator[ReadR
         except InputError as fault:
             if layout is None:
                 raise
-            yield ReadRow(fault.where or file, BROKEN, None, fault, layout.title)
+            place = fault.where or file
+            stop = InputError(f"{fault.what}; the rows behind it were not read", where=place, got=fault.got)
+            yield ReadRow(place, BROKEN, None, stop, layout.title)
         if not rows:
             raise InputError("the file holds no rows", where=file)
 

@@ -32,7 +32,8 @@ def length_bias(rows: Columns) -> Verdict | None:
     share = wilson_of_sum(float((chosen > rejected).sum() + 0.5 * (chosen == rejected).sum()), int(pairs.sum()))
     sided = share.low > _ONE_SIDED or share.high < 1 - _ONE_SIDED
     ratio = float(np.median(chosen / np.maximum(rejected, 1)))
-    detail = f"the longer answer is chosen in {share} of {share.n:,} pairs; median length ratio {ratio:.2f}"
+    count = f"{share.n:,} pair{'s' * (share.n != 1)}"
+    detail = f"the longer answer is chosen in {share} of {count}; median length ratio {ratio:.2f}"
     return Verdict(detail, Severity.WARNING if sided else Severity.NOTE)
 
 

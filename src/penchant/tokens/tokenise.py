@@ -91,7 +91,10 @@ def _contexts(prompts: Sequence[str], heads: list[list[int]], style: PromptStyle
     A special token parts a text into pieces that are tokenised apart, so that the long beginning need not be tokenised
     again with every answer. Where the ids do not agree the whole prompt is taken.
     """
-    tails = [prompt[style.last_special(prompt) :] for prompt in prompts]
+    starts = [style.last_special(prompt) for prompt in prompts]
+    if not any(starts):
+        return list(zip(prompts, heads, strict=True))
+    tails = [prompt[start:] for prompt, start in zip(prompts, starts, strict=True)]
     ids = _encode(tails, style)
     return [
         (tail, short) if short and head[-len(short) :] == short else (prompt, head)
