@@ -42,3 +42,15 @@ def growth() -> str:
             f"{point['pairs']} | {point['pairs_per_second']:.2f} | {point['peak_gb']:.1f} |"
         )
     return "\n".join(lines)
+
+
+def lint() -> str:
+    """What the rules on text cost: time and memory per file format, and the rules' own memory."""
+    measured = json.loads((RESULTS / "lint.json").read_text())
+    lines = ["| file | seconds | MB/s of JSON Lines | peak GB |", "|" + " --- |" * 4]
+    for result in measured["results"]:
+        speed, peak = result["megabytes_per_second"], result["peak_rss_mb"] / 1e3
+        lines.append(f"| `{result['file']}` | {result['seconds']:.1f} | {speed:.0f} | {peak:.1f} |")
+    what = f"{measured['rows']:,} pairs, {measured['megabytes'] / 1e3:.2f} GB as JSON Lines"
+    alone = f"The rules alone, with rows made on the fly, peak at {measured['rules_alone_peak_rss_mb']:.0f} MB."
+    return "\n".join([f"{what}, on one core:", "", *lines, "", alone])

@@ -58,6 +58,34 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
     return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})", name)
 
 
+def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model alone, without its weights; an adapter's is its base's.
+
+    Args:
+        name: As for :func:`load_model`; a folder needs no weights.
+        trust_remote_code: Whether code that comes with the model may run.
+
+    Raises:
+        InputError: if there is no such model, or its tokenizer cannot be read.
+    """
+    path = Path(name)
+    if (path / "adapter_config.json").is_file():
+        from peft import PeftConfig
+
+        base = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
+        return load_tokenizer(base, trust_remote_code=trust_remote_code)
+    source, gguf = (name, None) if (path / "tokenizer_config.json").is_file() else _locate(path, name)
+    options: dict[str, Any] = {"gguf_file": gguf} if gguf else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code, **options)
+    except Exception as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        fix = "Give a folder with a tokenizer, a .gguf file or a hub name"
+        raise InputError(f"cannot load the tokenizer of {name!r}: {cause}", fix=fix) from error
+    _prepare_tokenizer(tokenizer, name)
+    return tokenizer
+
+
 def _from_pretrained(name: str, source: str, dtype: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     """Tokenizer and model, with every weight found in the files.
 

@@ -7,10 +7,12 @@ from cyclopts import App
 import penchant
 from penchant.cli.demo import demo
 from penchant.cli.evaluate import evaluate
+from penchant.cli.lint import lint
 from penchant.cli.logps import logps
 from penchant.cli.methods import methods
 from penchant.cli.sample import sample
 from penchant.cli.score import score
+from penchant.cli.show_rows import show
 from penchant.cli.train import train
 
 app = App(
@@ -19,5 +21,5 @@ app = App(
     version=penchant.__version__,
     version_flags=["--version"],
 )
-for command in (train, evaluate, sample, score, logps, methods, demo):
+for command in (train, lint, show, evaluate, sample, score, logps, methods, demo):
     app.command(command)

@@ -13,6 +13,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from penchant.data import read_preferences
+from penchant.doctor.checkup import check_up
 from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
@@ -163,6 +164,8 @@ def _read(method: Method, data: Any, eval_data: Any, format: str | None, say: Ca
     held_out = read_preferences(eval_data, unpaired=not method.needs_pairs, format=format) if eval_data else None
     if held_out:
         say(f"eval data  {held_out.summary()}")
+    for line in check_up(rows.rows, held_out.rows if held_out else None):
+        say(f"doctor     {line}")
     return rows, held_out
 
 
