@@ -35,7 +35,7 @@ class Fault:
 def _sign_flip() -> Fault:
     return Fault(
         "sign-flipped",
-        "the difference has the wrong sign: chosen and rejected are swapped, or policy and reference are",
+        "the difference has the wrong sign: chosen and rejected are swapped, or policy and reference, or z is -z",
         "What happens to the loss when the policy raises the chosen answer's log-prob?",
         "Take (policy - reference) of the chosen answer minus (policy - reference) of the rejected one.",
         {"delta": "-(pw - rw - pl + rl)"},
@@ -178,13 +178,6 @@ def _dpo() -> Iterator[Fault]:
     )
     yield _log_sigmoid({"good": "z", "bad": "-z"})
     yield _minus("loss", "mix")
-    yield Fault(
-        "one-minus-missing",
-        "log(1 - σ(z)) takes the place of log σ(z): the loss grows when the pair is ordered rightly",
-        _MINUS,
-        "The loss is -log σ(z).",
-        {"good": "log_sigmoid(-z)", "bad": "log_sigmoid(z)"},
-    )
     smoothing = "At label_smoothing = 0 smoothing must change nothing. Which term keeps its full weight then?"
     fix = "(1 - ε) goes with log σ(z), ε with log σ(-z)."
     yield Fault("smoothing-reversed", "label smoothing is the wrong way round", smoothing, fix, {"mix": "eps * good + (1 - eps) * bad"})
@@ -266,7 +259,14 @@ def _kto() -> Iterator[Fault]:
     yield from _beta("gain", "gap")
     yield Fault("minus-missing", "1 - σ(u) is written σ(u): the sign of the loss is wrong", _MINUS, "λ(1 - σ(u)).", {"value": "sigmoid(u)"})
     yield Fault("minus-missing", "the loss has the wrong sign", _MINUS, "λ(1 - σ(u)).", {"value": "-sigmoid(-u)"})
-    yield Fault("kto-log-missing-minus", "log σ(u) without its minus sign, and without the paper's sigmoid", _MINUS, "λ(1 - σ(u)).", {"value": "log_sigmoid(u)"})
+    yield Fault(
+        "kto-log-form",
+        "this is -log σ(u), the binary cross-entropy of BCO, and not the paper's KTO λ(1 - σ(u)): it is not bounded",
+        "How large can the loss of one hopeless answer get?",
+        "Use λ(1 - σ(u)), or say that the loss is BCO's.",
+        {"value": "-log_sigmoid(u)"},
+    )
+    yield Fault("kto-log-form-minus", "log σ(u) without its minus sign, and without the paper's sigmoid", _MINUS, "λ(1 - σ(u)).", {"value": "log_sigmoid(u)"})
     weights = "Set one weight to 0: which answers stop counting?"
     yield Fault("weights-swapped", "the weights of desirable and undesirable answers are swapped", weights, "λ_D goes with desirable answers.", {"weight": "where(y, wu, wd)"})
     yield Fault("weights-ignored", "the weights are taken and not used", weights, "Multiply each answer's loss by its weight.", {"weight": "1.0"})

@@ -6,7 +6,6 @@ are those that can be made with them.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue import METHODS, Method
 from penchant.whiteboard.anatomy import ANATOMIES, NOTHING, evaluate
 from penchant.whiteboard.faults import FAULTS, Fault
-from penchant.whiteboard.inputs import CATALOGUE_ROLES, ROLE_NAMES, VIEWS, Rows, forms_of, sample_rows
+from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, Rows, forms_of, sample_rows
 
 
 class Formula(Protocol):
@@ -213,12 +212,3 @@ def _of_constant(name: str) -> Iterator[Fault]:
         yield Fault(f"{shown}-missing", f"{shown} is not used", hint, answer, {name: f"0 * {role}"})
         yield Fault(f"{shown}-sign", f"{shown} has the wrong sign", hint, answer, {name: f"-{role}"})
 
-
-def shown_role(role: str) -> str:
-    """A role as users read it."""
-    return ROLE_NAMES.get(role, role)
-
-
-def with_constants(subject: Subject, **values: float) -> Subject:
-    """The same subject with other defaults."""
-    return dataclasses.replace(subject, constants={**subject.constants, **values})
