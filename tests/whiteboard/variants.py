@@ -22,6 +22,12 @@ class Variant:
     expected: tuple[frozenset[str], ...]
 
 
+_DIFFERENCE = {
+    *("sign-flipped", "log-probs-mixed-up", "difference-wrong", "desirable-sign", "undesirable-sign", "labels-inverted"),
+    *("reference-missing", "policy-missing", "chosen-missing", "rejected-missing"),
+}
+
+
 def applied(source: str, edit: Edit) -> str | None:
     """The source with the edit made, or ``None`` if it has no place there."""
     for old, new in edit[1]:
@@ -57,8 +63,8 @@ def pairs(templates: tuple[Template, ...], count: int, seed: int = 7) -> list[Va
 
 
 def _pair(template: Template, one: Edit, other: Edit, name: str) -> Variant | None:
-    """Both edits, if they commute and concern different mistakes."""
-    if _codes(one) & _codes(other):
+    """Both edits, if they commute and concern different mistakes: two wrong signs in one difference are one mistake."""
+    if _codes(one) & _codes(other) or all(_codes(edit) & _DIFFERENCE for edit in (one, other)):
         return None
     forward, backward = applied(template.source, one), applied(template.source, other)
     source = applied(forward, other) if forward else None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from cyclopts import App
 
 import penchant
+from penchant.cli.check import check
 from penchant.cli.demo import demo
+from penchant.cli.explain import explain
 from penchant.cli.methods import methods
+from penchant.cli.practice import practice
 from penchant.cli.train import train
 
 app = App(
@@ -15,5 +18,5 @@ app = App(
     version=penchant.__version__,
     version_flags=["--version"],
 )
-for command in (train, methods, demo):
+for command in (train, methods, explain, check, practice, demo):
     app.command(command)

@@ -59,8 +59,8 @@ def mixed_log_probs() -> Iterator[Fault]:
         (1, -1, 0, 0): ("rejected-missing", "the rejected answer is left out"),
         (0, 0, -1, 1): ("chosen-missing", "the chosen answer is left out"),
         (0, -1, 0, 1): ("policy-missing", "the policy is left out: the loss does not depend on it"),
-        (1, -1, 1, -1): ("difference-wrong", "the two log-ratios are added where one is subtracted from the other"),
-        (1, 1, -1, -1): ("difference-wrong", "the reference's log-probs are added where they are subtracted"),
+        (1, -1, 1, -1): ("log-probs-mixed-up", "the two log-ratios are added where one is subtracted from the other"),
+        (1, 1, -1, -1): ("log-probs-mixed-up", "the reference's log-probs are added where they are subtracted"),
     }
     for signs in itertools.product((1, -1, 0), repeat=4):
         given = dict(zip(_RIGHT, signs, strict=True))
@@ -69,8 +69,7 @@ def mixed_log_probs() -> Iterator[Fault]:
         expression = " ".join(f"{sign:+d} * {name}" for name, sign in given.items() if sign)
         code, sentence = named.get(signs, ("", ""))
         if not code:
-            permuted = signs.count(1) == 2 and signs.count(-1) == 2
-            code = "log-probs-mixed-up" if permuted else "difference-wrong"
+            code = "log-probs-mixed-up"
             sentence = f"the four log-probs are combined wrongly: as {_combination(given)}"
         yield Fault(
             code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,20 @@ def grade(
     if found is not None:
         findings += extreme_findings(bench, found) if found.tolerance < COARSE else []
         findings += empty_answer_note(bench, found) + half_precision_note(bench, found)
-    findings += gradient_findings(bench, found)
+    findings = _one_cause(findings + gradient_findings(bench, found))
     return conclude(bench, found, findings, name)
+
+
+def _one_cause(findings: list[Finding]) -> list[Finding]:
+    """A write into an input that also breaks the derivative is one mistake; so is exp(-1500) that has no derivative."""
+    codes = {finding.code for finding in findings}
+    if "probability-space" in codes:
+        findings = [finding for finding in findings if finding.code != "gradient-nan"]
+    if not {"inputs-modified", "in-place"} <= codes:
+        return findings
+    kept = [finding for finding in findings if finding.code != "inputs-modified"]
+    words = "a write in place changes the caller's tensors and breaks the derivative"
+    return [replace(f, sentence=words, also=("inputs-modified",)) if f.code == "in-place" else f for f in kept]
 
 
 def recognise(bench: Bench) -> tuple[Rows, np.ndarray, Match | None]:
@@ -130,9 +143,9 @@ def _formula_findings(bench: Bench, found: Match | None, observed: np.ndarray, r
 
 def _of_fault(found: Match, fault: Fault, example: Example | None) -> Finding:
     step = next(iter(fault.changes))
-    also = tuple(other.code for other in found.also if other.code != fault.code)
+    also = tuple(dict.fromkeys(other.code for other in found.also if other.code != fault.code))
     sentence = fault.sentence
-    same = [other.sentence for other in found.also if other.code != fault.code][:2]
+    same = [] if len(found.faults) > 1 else [other.sentence for other in found.also if other.code != fault.code][:2]
     if same:
         sentence += " (seen from outside, the same as: " + "; ".join(same) + ")"
     line = found.subject.formula.line(step)

@@ -11,7 +11,7 @@ from penchant.whiteboard.anatomy import Anatomy
 from penchant.whiteboard.bench import Bench, role_name
 from penchant.whiteboard.extremes import base_rows, walks
 from penchant.whiteboard.inputs import CONSTANT_INPUTS, POLICY_ROLES, Rows, take
-from penchant.whiteboard.matching import Match
+from penchant.whiteboard.matching import COARSE, Match
 from penchant.whiteboard.verdict import Example, Finding
 
 _IN_PLACE = ("inplace", "in-place")
@@ -98,7 +98,8 @@ def _policy(bench: Bench, grads: dict[str, Any], slopes: dict[str, np.ndarray], 
                 example=_gradient_example(detached[0]),
             )
         ]
-    if different and (match is None or isinstance(match.subject.formula, Anatomy)):
+    coarse = match is not None and match.tolerance >= COARSE
+    if different and not coarse and (match is None or isinstance(match.subject.formula, Anatomy)):
         names = ", ".join(role_name(bench, name) for name, _, _ in different)
         return [
             Finding(

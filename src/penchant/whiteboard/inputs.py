@@ -172,6 +172,8 @@ def bind(parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], given:
         return Binding(dict(zip((p.name for p in parameters), _stated(given, parameters, where), strict=False)), only)
     paired = not any("y" in form or form == ("x",) for form in forms)
     named = {p.name: role_of(p.name, paired) for p in parameters}
+    if "b" in named and "a" not in named:
+        named["b"] = "beta"
     useful = {role for form in forms for role in form} | set(CONSTANT_ROLES) | {"m", "n", "z0", "kl"}
     found = {name: role for name, role in named.items() if role in useful}
     required = [p.name for p in parameters if p.required]

@@ -122,7 +122,8 @@ def _search_further(
 ) -> Match | None:
     pairs = [pair for pair in _pairs(subject.faults) if _agree(observed, _predict(subject, rows, changes_of(pair)), tolerance)]
     if pairs:
-        return Match(subject, pairs[0], tolerance=tolerance)
+        also = tuple(fault for pair in pairs[1:] for fault in pair if fault not in pairs[0])
+        return Match(subject, pairs[0], also, tolerance=tolerance)
     for candidates in (((subject, (fault,), losses) for fault, losses in singles), ((other, (), losses) for other, losses in known)):
         for found, faults, losses in candidates:
             scaled = _scaled(observed, losses, rows, tolerance)
