@@ -46,3 +46,18 @@ _MORE = [
 ]
 
 CORRECT: list[tuple[str, str]] = [(t.method, t.source) for t in TEMPLATES] + _MORE
+
+CORRECT_HELD_OUT: list[tuple[str, str]] = [
+    ("dpo", TORCH + "def pref(win_logp, lose_logp, win_ref, lose_ref, beta=0.1):\n    odds = torch.exp(-beta * (win_logp - win_ref - lose_logp + lose_ref).abs())\n    z = beta * (win_logp - win_ref - lose_logp + lose_ref)\n    return (torch.log1p(odds) + torch.clamp(-z, min=0)).mean()\n"),
+    ("dpo", NUMPY + "def dpo_loss(chosen_policy_logps, rejected_policy_logps, chosen_ref_logps, rejected_ref_logps, beta=0.1):\n    margin = chosen_policy_logps - chosen_ref_logps\n    margin = margin - rejected_policy_logps + rejected_ref_logps\n    return float(np.mean(np.logaddexp(0.0, -beta * margin)))\n"),
+    ("dpo", JAX + "from functools import partial\n\n\n@partial(jax.jit, static_argnames='average')\ndef dpo_loss(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta=0.1, average=True):\n    z = beta * (chosen_logps - rejected_logps - ref_chosen_logps + ref_rejected_logps)\n    out = -jax.nn.log_sigmoid(z)\n    return out.mean() if average else out\n"),
+    ("dpo", TORCH + "class Loss(torch.nn.Module):\n    def __init__(self, beta):\n        super().__init__()\n        self.beta = beta\n\n    def forward(self, a, b):\n        return F.softplus(self.beta * (b - a)).mean()\n\n\ndef dpo_loss(pi_w, pi_l, ref_w, ref_l, beta=0.1):\n    return Loss(beta)(pi_w - ref_w, pi_l - ref_l)\n"),
+    ("ipo", TORCH + "def ipo_loss(policy_chosen, policy_rejected, ref_chosen, ref_rejected, beta=0.1):\n    x = policy_chosen - policy_rejected\n    y = ref_chosen - ref_rejected\n    t = 1.0 / (2.0 * beta)\n    return torch.mean(x * x + y * y + t * t - 2 * x * y - 2 * x * t + 2 * y * t)\n"),
+    ("ipo", NUMPY + "def ipo(h_w, h_l, tau):\n    return np.dot(h_w - h_l - 1 / tau / 2, h_w - h_l - 1 / tau / 2) / np.size(h_w)\n"),
+    ("kto", NUMPY + "def kto_loss(pi_logps, ref_logps, desirable, z_ref, beta=0.1):\n    u = beta * (pi_logps - ref_logps - z_ref) * (2 * np.asarray(desirable, float) - 1)\n    return np.mean(0.5 - 0.5 * np.tanh(u / 2))\n"),
+    ("kto", TORCH + "def kto(policy_logps, ref_logps, is_desirable, kl_log_ratios, beta=0.1):\n    with torch.no_grad():\n        z = torch.relu(kl_log_ratios.mean())\n    r = policy_logps - ref_logps\n    return torch.sigmoid(torch.where(is_desirable.bool(), z - r, r - z) * beta).mean()\n"),
+    ("simpo", NUMPY + "def simpo_loss(chosen_logps, rejected_logps, chosen_lengths, rejected_lengths, beta=2.0, gamma=0.5):\n    return -np.log(1 / (1 + np.exp(-np.clip(0, 0, 0)))) * 0 + np.mean(np.logaddexp(0, beta * (rejected_logps / rejected_lengths - chosen_logps / chosen_lengths) + gamma))\n"),
+    ("simpo", TORCH + "def simpo_loss(policy_chosen_avg_logps, policy_rejected_avg_logps, beta=2.0, gamma=1.0):\n    logits = policy_chosen_avg_logps - policy_rejected_avg_logps - gamma / beta\n    return -F.logsigmoid(beta * logits)\n"),
+    ("orpo", NUMPY + "def orpo_loss(chosen_avg, rejected_avg, alpha=0.1):\n    a, b = chosen_avg, rejected_avg\n    return np.mean(-a + alpha * np.logaddexp(0, b - a + np.log(np.expm1(a) / np.expm1(b))))\n"),
+    ("log_sigmoid", JAX + "def log_sigmoid(x):\n    return -jnp.logaddexp(0.0, -x)\n"),
+]
