@@ -1,6 +1,6 @@
 """Measures `penchant check` on the variants under tests/whiteboard and writes the table into docs/check.md.
 
-    python scripts/check_table.py        # prints what was missed, too
+python scripts/check_table.py        # prints what was missed, too
 """
 
 from __future__ import annotations

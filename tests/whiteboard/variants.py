@@ -23,7 +23,14 @@ class Variant:
 
 
 _DIFFERENCE = {
-    *("sign-flipped", "log-probs-mixed-up", "difference-wrong", "desirable-sign", "undesirable-sign", "labels-inverted"),
+    *(
+        "sign-flipped",
+        "log-probs-mixed-up",
+        "difference-wrong",
+        "desirable-sign",
+        "undesirable-sign",
+        "labels-inverted",
+    ),
     *("reference-missing", "policy-missing", "chosen-missing", "rejected-missing"),
 }
 

@@ -62,4 +62,6 @@ def _plain(value: object) -> object:
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value
+    return (
+        str(value) if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value
+    )

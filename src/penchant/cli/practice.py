@@ -40,7 +40,9 @@ def practice(
     progress = room.start(folder)
     if interview is not None:
         chosen = room.interview(folder, progress, interview)
-        print(f"{chosen.name}: {chosen.doc.splitlines()[0]}\nFill in {folder / chosen.name}.py within {interview:g} minutes,")
+        print(
+            f"{chosen.name}: {chosen.doc.splitlines()[0]}\nFill in {folder / chosen.name}.py within {interview:g} minutes,"
+        )
         print(f"then run: penchant practice {chosen.name} --folder {folder}")
         return
     waiting = next(iter(progress.interview), None)

@@ -59,7 +59,9 @@ def _reduction(bench: Bench, match: Match | None, rows: Rows, got: np.ndarray, s
     if got.size == 1 and np.allclose(got, singles.mean(), **tolerance):
         return []
     shown = got.reshape(-1).tolist() if got.size > 1 else float(got.flat[0])
-    example = Example({"rows": len(singles), "losses of the rows": singles.tolist()}, float(singles.mean()), shown, "batch")
+    example = Example(
+        {"rows": len(singles), "losses of the rows": singles.tolist()}, float(singles.mean()), shown, "batch"
+    )
     return [_named_reduction(bench, match, rows, got, singles, example)]
 
 
@@ -82,17 +84,35 @@ def _named_reduction(
     value = float(got.flat[0])
     if np.isclose(value, singles.sum(), rtol=1e-5):
         hint = "Does the loss grow when the batch is given twice?"
-        return Finding("sum-for-mean", "the batch is summed where it is averaged", True, "L = mean over the rows", hint, "Take the mean.", example)
+        return Finding(
+            "sum-for-mean",
+            "the batch is summed where it is averaged",
+            True,
+            "L = mean over the rows",
+            hint,
+            "Take the mean.",
+            example,
+        )
     if bench.binding.has("y"):
         desirable = np.asarray(rows["y"], dtype=bool)
         parts = [part.mean() for part in (singles[desirable], singles[~desirable])]
         for total, words in ((sum(parts), "added"), (sum(parts) / 2, "averaged")):
             if np.isclose(value, total, rtol=1e-5):
                 sentence = f"the means of desirable and undesirable answers are {words}: an answer counts by how rare its label is"
-                return Finding("two-means", sentence, True, "L = mean over all answers", "Give 9 desirable answers and 1 undesirable one.", "Average over all answers at once.", example)
+                return Finding(
+                    "two-means",
+                    sentence,
+                    True,
+                    "L = mean over all answers",
+                    "Give 9 desirable answers and 1 undesirable one.",
+                    "Average over all answers at once.",
+                    example,
+                )
     if match is not None and any(np.isclose(value, mixed, rtol=1e-5) for mixed in _crossed(match, rows)):
         return broadcast
-    return Finding("reduction-wrong", "the batch's loss is neither the mean nor the sum of the rows' losses", example=example)
+    return Finding(
+        "reduction-wrong", "the batch's loss is neither the mean nor the sum of the rows' losses", example=example
+    )
 
 
 def _crossed(match: Match, rows: Rows) -> Iterator[float]:
@@ -158,7 +178,14 @@ def half_precision_note(bench: Bench, match: Match) -> list[Finding]:
     if "error" in exact:
         return []
     if "error" in coarse:
-        return [Finding("bfloat16", f"bfloat16 inputs fail: {coarse['error']['message']}", wrong=False, answer="Convert to float32 first.")]
+        return [
+            Finding(
+                "bfloat16",
+                f"bfloat16 inputs fail: {coarse['error']['message']}",
+                wrong=False,
+                answer="Convert to float32 first.",
+            )
+        ]
     expected, got = np.asarray(exact["value"]), np.asarray(coarse["value"])
     if expected.shape == got.shape and np.allclose(expected, got, rtol=2e-3, atol=1e-4):
         return []

@@ -69,7 +69,12 @@ class Bench:
         return rows | {"z0": np.maximum(rows["z0"], 0.0)}
 
     def call(
-        self, rows: Rows, dtype: str = "float64", grad: Sequence[str] = (), batch: bool | None = None, labels: str | None = None
+        self,
+        rows: Rows,
+        dtype: str = "float64",
+        grad: Sequence[str] = (),
+        batch: bool | None = None,
+        labels: str | None = None,
     ) -> Reply:
         """One call on some rows (a batch), or on one row (whose symbols are numbers)."""
         values, kinds = {}, {}
@@ -107,7 +112,10 @@ class Bench:
     def inputs(self, rows: Rows) -> dict[str, Any]:
         """What a call on one row is given, by parameter, to show."""
         shown = {name: self._argument(role, rows, False, self.labels)[0] for name, role in self.binding.roles.items()}
-        return {name: bool(v) if self.binding.roles[name] == "y" and self.labels == "bool" else v for name, v in shown.items()}
+        return {
+            name: bool(v) if self.binding.roles[name] == "y" and self.labels == "bool" else v
+            for name, v in shown.items()
+        }
 
 
 def fit(bench: Bench) -> dict[str, Any] | None:

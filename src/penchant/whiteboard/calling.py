@@ -31,7 +31,12 @@ class Target:
         self.function, self.library, self.path = function, library, path
 
     def call(
-        self, values: Mapping[str, Any], kinds: Mapping[str, str], dtype: str, grad: Sequence[str], positional: Sequence[str]
+        self,
+        values: Mapping[str, Any],
+        kinds: Mapping[str, str],
+        dtype: str,
+        grad: Sequence[str],
+        positional: Sequence[str],
     ) -> Reply:
         """One call.
 
@@ -76,7 +81,9 @@ class Target:
             return jnp.asarray(array, dtype=dtype if kind == "float" else None)
         return array.astype(dtype) if kind == "float" else array
 
-    def _changed(self, given: Mapping[str, Any], values: Mapping[str, Any], kinds: Mapping[str, str], dtype: str) -> list[str]:
+    def _changed(
+        self, given: Mapping[str, Any], values: Mapping[str, Any], kinds: Mapping[str, str], dtype: str
+    ) -> list[str]:
         """Parameters whose arrays are not what was given."""
         if self.library == "python":
             return []
@@ -156,4 +163,8 @@ def describe(error: BaseException, path: str) -> dict[str, Any]:
 
 def finite(value: Any) -> bool:
     """Whether a result holds nothing but finite numbers."""
-    return bool(np.isfinite(np.asarray(value, dtype=np.float64)).all()) if not isinstance(value, float) else math.isfinite(value)
+    return (
+        bool(np.isfinite(np.asarray(value, dtype=np.float64)).all())
+        if not isinstance(value, float)
+        else math.isfinite(value)
+    )

@@ -17,7 +17,18 @@ from penchant.whiteboard.inputs import CATALOGUE_ROLES, CONSTANT_ROLES, POLICY_R
 from penchant.whiteboard.prose import PROSE
 from penchant.whiteboard.subjects import Subject, checkable, get_subject, others
 
-EXAMPLE = {"pw": -12.0, "pl": -30.0, "rw": -14.0, "rl": -29.0, "m": 8.0, "n": 15.0, "p": -12.0, "r": -14.0, "y": True, "z0": 0.5}
+EXAMPLE = {
+    "pw": -12.0,
+    "pl": -30.0,
+    "rw": -14.0,
+    "rl": -29.0,
+    "m": 8.0,
+    "n": 15.0,
+    "p": -12.0,
+    "r": -14.0,
+    "y": True,
+    "z0": 0.5,
+}
 """The numbers of the worked example: sums in nats, lengths in tokens."""
 WRITTEN = {
     "pw": "log π(y_w)",
@@ -98,7 +109,11 @@ def as_text(sections: list[Section], name: str, width: int = 100) -> str:
     for section in sections:
         lines = section.text.splitlines()
         if not section.code:
-            lines = [w for line in lines for w in textwrap.wrap(line, width - 2, subsequent_indent="  " if line.startswith("- ") else "") or [""]]
+            lines = [
+                w
+                for line in lines
+                for w in textwrap.wrap(line, width - 2, subsequent_indent="  " if line.startswith("- ") else "") or [""]
+            ]
         parts.append(section.title.upper() + "\n" + textwrap.indent("\n".join(lines), "  "))
     return "\n\n".join(parts)
 
@@ -107,7 +122,11 @@ def as_markdown(sections: list[Section], name: str) -> str:
     """The page for the documentation."""
     parts = [f"# {name}"]
     for section in sections:
-        text = f"```\n{section.text}\n```" if section.code else section.text.replace("\n", "\n\n" if not section.text.startswith("- ") else "\n")
+        text = (
+            f"```\n{section.text}\n```"
+            if section.code
+            else section.text.replace("\n", "\n\n" if not section.text.startswith("- ") else "\n")
+        )
         parts.append(f"## {section.title}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 
@@ -188,7 +207,9 @@ def slopes(subject: Subject) -> dict[str, float]:
     for name in _inputs(subject):
         if name not in POLICY_ROLES:
             continue
-        ends = [np.asarray(subject.formula.loss(rows | {name: rows[name] + sign * step})).reshape(-1)[0] for sign in (1, -1)]
+        ends = [
+            np.asarray(subject.formula.loss(rows | {name: rows[name] + sign * step})).reshape(-1)[0] for sign in (1, -1)
+        ]
         found[name] = float((ends[0] - ends[1]) / (2 * step))
     return found
 
@@ -242,4 +263,3 @@ def _equal_to(subject: Subject, rows: dict[str, Any]) -> list[str]:
             same = False
         equal += [other.name] if same else []
     return equal
-

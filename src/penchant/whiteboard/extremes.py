@@ -13,7 +13,25 @@ from penchant.whiteboard.inputs import Rows, take
 from penchant.whiteboard.matching import Match, changes_of
 from penchant.whiteboard.verdict import Example, Finding
 
-_SIZES = (1.0, 3.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0, 100.0, 150.0, 250.0, 400.0, 600.0, 800.0, 1500.0, 4000.0, 15000.0)
+_SIZES = (
+    1.0,
+    3.0,
+    10.0,
+    20.0,
+    30.0,
+    45.0,
+    60.0,
+    80.0,
+    100.0,
+    150.0,
+    250.0,
+    400.0,
+    600.0,
+    800.0,
+    1500.0,
+    4000.0,
+    15000.0,
+)
 _NEAR = tuple(10.0**-k for k in range(2, 18))
 _ANSWER = "Use the library's log-sigmoid (torch.nn.functional.logsigmoid, jax.nn.log_sigmoid) or -np.logaddexp(0, -z)."
 
@@ -134,19 +152,39 @@ def _finding(bench: Bench, match: Match, broken: Break, breaks: dict[str, Break 
     if kind == "certain":
         sentence = f"the log-odds are inaccurate when a probability is near 1: from {where}"
         hint = "What is 1 - exp(p) when exp(p) rounds to 1?"
-        return Finding("log-odds-unstable", sentence, True, "log odds = p̄ - log(1 - e^p̄)", hint, "Take log(-expm1(p̄)).", example)
+        return Finding(
+            "log-odds-unstable", sentence, True, "log odds = p̄ - log(1 - e^p̄)", hint, "Take log(-expm1(p̄)).", example
+        )
     if kind == "small":
         sentence = f"it works with probabilities, and exp of a summed log-prob is 0: from {where}"
         hint = "A log-prob of -800 is ordinary for a long answer. What is its exp?"
-        return Finding("probability-space", sentence, True, "log(π / π_ref) = log π - log π_ref", hint, "Subtract log-probs; never take exp of one.", example)
+        return Finding(
+            "probability-space",
+            sentence,
+            True,
+            "log(π / π_ref) = log π - log π_ref",
+            hint,
+            "Subtract log-probs; never take exp of one.",
+            example,
+        )
     if isinstance(broken.got, float) and np.isfinite(broken.got):
-        sentence = f"the loss stops growing: something is clipped, or a small number is added inside the log, from {where}"
+        sentence = (
+            f"the loss stops growing: something is clipped, or a small number is added inside the log, from {where}"
+        )
         hint = "What slope has the loss of a pair that is very wrong?"
         return Finding("clipped", sentence, True, "log σ(z) = min(z, 0) - log(1 + e^-|z|)", hint, _ANSWER, example)
     growing = abs(broken.expected) > 5
     if growing and (_has(match, "log_sigmoid") or not isinstance(match.subject.formula, Anatomy)):
         sentence = f"log(sigmoid(z)) is taken in two steps, which gives {broken.got} from {where}"
-        return Finding("naive-log-sigmoid", sentence, True, "log σ(z)", "What is sigmoid(-800) in floating point, and its log?", _ANSWER, example)
+        return Finding(
+            "naive-log-sigmoid",
+            sentence,
+            True,
+            "log σ(z)",
+            "What is sigmoid(-800) in floating point, and its log?",
+            _ANSWER,
+            example,
+        )
     sentence = f"exp overflows: {broken.got} from {where}"
     return Finding("exp-overflow", sentence, True, "σ(z) = 1 / (1 + e^-z)", "What is exp(800)?", _ANSWER, example)
 

@@ -93,7 +93,9 @@ def _recognise_in_twos(bench: Bench) -> Match | None:
     rows = bench.rows(_PROBES)
     shared = ("beta", "gamma", "lam", "eps", "wd", "wu", "z0", "z_raw", "z_rows")
     totals = []
-    partner = {name: np.roll(values, -1, axis=0) for name, values in rows.items()} | {name: rows[name] for name in shared}
+    partner = {name: np.roll(values, -1, axis=0) for name, values in rows.items()} | {
+        name: rows[name] for name in shared
+    }
     partner["y"] = ~np.asarray(rows["y"], dtype=bool)
     for index in range(_PROBES):
         pair = {name: np.stack([np.asarray(rows[name])[index], np.asarray(partner[name])[index]]) for name in rows}
@@ -197,7 +199,11 @@ def conclude(bench: Bench, found: Match | None, findings: list[Finding], name: s
     wrong = [finding for finding in findings if finding.wrong]
     subject = bench.subject
     title = subject.name
-    fixed = "".join(f", with {key} = {value:g} written into it" for key, value in (found.fixed or {}).items()) if found else ""
+    fixed = (
+        "".join(f", with {key} = {value:g} written into it" for key, value in (found.fixed or {}).items())
+        if found
+        else ""
+    )
     facts: dict[str, Any] = {"fixed": dict(found.fixed or {})} if found else {}
     if found is not None and found.subject.name != subject.name:
         facts |= {"recognised": found.subject.name}

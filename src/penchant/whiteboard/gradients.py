@@ -155,10 +155,13 @@ def _tails(bench: Bench, match: Match, policy: Sequence[str]) -> list[Finding]:
             return [
                 Finding(
                     "log-odds-unstable" if certain else "gradient-nan",
-                    "the value is right and its derivative is NaN" + (" where a probability is near 1" if certain else " at a large margin"),
+                    "the value is right and its derivative is NaN"
+                    + (" where a probability is near 1" if certain else " at a large margin"),
                     hint="Does where() evaluate the branch that is not taken? What is the derivative of that one?",
                     answer="Make the argument of the branch not taken harmless before exp or log, or use the library's log-sigmoid.",
-                    example=Example(bench.inputs(take(rows, 0)), "a finite derivative", "nan", f"derivative by {bad[0]}:"),
+                    example=Example(
+                        bench.inputs(take(rows, 0)), "a finite derivative", "nan", f"derivative by {bad[0]}:"
+                    ),
                 )
             ]
     return []

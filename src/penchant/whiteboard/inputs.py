@@ -65,7 +65,20 @@ POLICY_ROLES = ("pw", "pl", "a", "b", "cw", "cl", "p", "q", "x")
 CONSTANT_INPUTS = ("rw", "rl", "r", "z0", "kl")
 """Inputs that a gradient must not flow into."""
 
-_CHOSEN = {"chosen", "w", "win", "winner", "winning", "pos", "positive", "preferred", "accepted", "good", "yw", "better"}
+_CHOSEN = {
+    "chosen",
+    "w",
+    "win",
+    "winner",
+    "winning",
+    "pos",
+    "positive",
+    "preferred",
+    "accepted",
+    "good",
+    "yw",
+    "better",
+}
 _REJECTED = {"rejected", "l", "lose", "loser", "losing", "neg", "negative", "dispreferred", "bad", "yl", "worse"}
 _REFERENCE = {"ref", "reference", "base", "sft", "frozen", "old", "init"}
 _LENGTH = {"len", "lens", "length", "lengths", "tokens", "size", "sizes", "count", "counts", "num"}
@@ -79,9 +92,25 @@ _EXACT = {
     "lam": ("lambda", "lambda_", "lam", "lmbda", "lambd", "or_weight", "alpha", "orpo_lambda", "orpo_alpha"),
     "eps": ("eps", "epsilon", "label_smoothing", "smoothing", "smooth", "ls", "noise"),
     "wd": ("desirable_weight", "w_desirable", "weight_desirable", "lambda_d", "w_d", "lam_d", "wd", "desirable_w"),
-    "wu": ("undesirable_weight", "w_undesirable", "weight_undesirable", "lambda_u", "w_u", "lam_u", "wu", "undesirable_w"),
+    "wu": (
+        "undesirable_weight",
+        "w_undesirable",
+        "weight_undesirable",
+        "lambda_u",
+        "w_u",
+        "lam_u",
+        "wu",
+        "undesirable_w",
+    ),
     "z0": ("z_ref", "z", "z0", "zref", "baseline", "kl_ref", "kl_baseline", "kl_estimate", "z_0", "anchor"),
-    "kl": ("mismatched_log_ratios", "mismatched_log_ratio", "kl_log_ratios", "kl_log_ratio", "kl_logratios", "kl_ratios"),
+    "kl": (
+        "mismatched_log_ratios",
+        "mismatched_log_ratio",
+        "kl_log_ratios",
+        "kl_log_ratio",
+        "kl_logratios",
+        "kl_ratios",
+    ),
     "a": ("a", "log_ratio_chosen", "rho_w", "h_w"),
     "b": ("b", "log_ratio_rejected", "rho_l", "h_l"),
     "m": ("m", "len_w", "lw", "n_w", "nw", "n_chosen", "t_w"),
@@ -155,7 +184,9 @@ class Binding:
         return next(name for name, found in self.roles.items() if found == role)
 
 
-def bind(parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], given: Sequence[str] | None, where: str) -> Binding:
+def bind(
+    parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], given: Sequence[str] | None, where: str
+) -> Binding:
     """Find each parameter's role: as stated by the user, by its name, else by its place.
 
     Args:
@@ -186,7 +217,9 @@ def bind(parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], given:
             roles = dict(zip(places, form, strict=True))
             return Binding(roles | {k: v for k, v in constants.items() if v and k not in roles}, only)
     fix = f"Say what each parameter is with --inputs, in order, for instance --inputs {','.join(ROLE_NAMES.get(r, r) for r in forms[0])}"
-    raise InputError("cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix)
+    raise InputError(
+        "cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix
+    )
 
 
 def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]]) -> bool:
@@ -286,6 +319,4 @@ def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
         inspect.Parameter.KEYWORD_ONLY: "keyword",
     }
     found = inspect.signature(function).parameters.values()
-    return [
-        Parameter(p.name, kinds[p.kind], p.default is inspect.Parameter.empty) for p in found if p.kind in kinds
-    ]
+    return [Parameter(p.name, kinds[p.kind], p.default is inspect.Parameter.empty) for p in found if p.kind in kinds]

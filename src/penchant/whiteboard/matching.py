@@ -120,11 +120,18 @@ def _search_further(
     singles: list[tuple[Fault, np.ndarray]],
     known: list[tuple[Subject, np.ndarray]],
 ) -> Match | None:
-    pairs = [pair for pair in _pairs(subject.faults) if _agree(observed, _predict(subject, rows, changes_of(pair)), tolerance)]
+    pairs = [
+        pair
+        for pair in _pairs(subject.faults)
+        if _agree(observed, _predict(subject, rows, changes_of(pair)), tolerance)
+    ]
     if pairs:
         also = tuple(fault for pair in pairs[1:] for fault in pair if fault not in pairs[0])
         return Match(subject, pairs[0], also, tolerance=tolerance)
-    for candidates in (((subject, (fault,), losses) for fault, losses in singles), ((other, (), losses) for other, losses in known)):
+    for candidates in (
+        ((subject, (fault,), losses) for fault, losses in singles),
+        ((other, (), losses) for other, losses in known),
+    ):
         for found, faults, losses in candidates:
             scaled = _scaled(observed, losses, rows, tolerance)
             if scaled is not None:
@@ -160,7 +167,9 @@ def _agree(observed: np.ndarray, predicted: np.ndarray, tolerance: float) -> boo
     return bool(np.all(np.abs(observed - predicted) <= tolerance * scale))
 
 
-def _scaled(observed: np.ndarray, predicted: np.ndarray, rows: Rows, tolerance: float) -> tuple[float, float, int] | None:
+def _scaled(
+    observed: np.ndarray, predicted: np.ndarray, rows: Rows, tolerance: float
+) -> tuple[float, float, int] | None:
     """A positive factor (times a power of beta), or an added constant, that makes the prediction agree."""
     varying = np.ptp(rows["beta"]) > 0
     usable = np.abs(predicted) > 1e-6

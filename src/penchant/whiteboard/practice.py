@@ -41,30 +41,102 @@ _NUMPY, _TORCH = "import numpy as np", "import torch\nimport torch.nn.functional
 _PAIR = "policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps"
 _LENGTHS = "chosen_logps, rejected_logps, chosen_lengths, rejected_lengths"
 EXERCISES = (
-    Exercise("01_log_sigmoid", "log_sigmoid", _NUMPY, "log_sigmoid(x)", "log σ(x) of an array, right for x = -1000 and x = 1000.",
-             ("log σ(x) = -log(1 + e^-x).", "Which NumPy function is log(e^a + e^b)?")),
-    Exercise("02_dpo_numpy", "dpo", _NUMPY, f"dpo_loss({_PAIR}, beta=0.1)", "DPO's loss, averaged over the pairs.",
-             ("Four log-probs, two subtractions, one more.", "Then beta, log-sigmoid, minus, mean.")),
-    Exercise("03_dpo_torch", "dpo", _TORCH, f"dpo_loss({_PAIR}, beta=0.1)", "The same in PyTorch; no gradient may reach the reference.",
-             ("F.logsigmoid is safe at both ends.", "detach() makes a constant.")),
-    Exercise("04_ipo", "ipo", _NUMPY, "ipo_loss(log_ratio_w, log_ratio_l, beta=0.1)", "IPO's loss, averaged over the pairs.",
-             ("A square, no sigmoid.", "The difference goes to 1 / (2β).")),
-    Exercise("05_kto", "kto", _NUMPY, "kto_loss(log_ratio, is_desirable, z_ref=0.0, beta=0.1)", "KTO's loss as in the paper, averaged over the answers.",
-             ("Desirable answers above z_ref, undesirable ones below.", "1 - σ(u), not -log σ(u).", "Labels may come as 1 and 0.")),
-    Exercise("06_simpo", "simpo", _TORCH, f"simpo_loss({_LENGTHS}, beta=2.0, gamma=0.5)", "SimPO's loss, averaged over the pairs.",
-             ("Log-probs per token.", "gamma is taken off after beta is multiplied in.")),
-    Exercise("07_orpo", "orpo", _TORCH, f"orpo_loss({_LENGTHS}, lambda_=0.1)", "ORPO's loss, averaged over the pairs.",
-             ("Fine-tuning on the chosen answer, plus lambda times a log-sigmoid.", "log odds = p̄ - log(1 - e^p̄); how do you compute 1 - e^p̄ when p̄ is nearly 0?")),
-    Exercise("08_label_smoothing", "dpo", _NUMPY, f"dpo_loss({_PAIR}, beta=0.1, label_smoothing=0.0)", "DPO where a share of the labels is taken to be flipped.",
-             ("At label_smoothing 0 nothing changes.", "(1 - ε) goes with log σ(z), ε with log σ(-z).")),
-    Exercise("09_sequence_logps", "sequence_logps", _TORCH, "sequence_logps(logits, input_ids, mask)",
-             "Log-prob of each answer, shape (rows,): logits (rows, time, vocabulary), ids and mask (rows, time).",
-             ("The logits at a place predict the next token.", "The mask is shifted like the ids.", "gather, then a sum over time.")),
-    Exercise("10_dpo_step", "dpo_step", _TORCH, "dpo_step(weights, ref_weights, chosen, rejected, learning_rate, beta)",
-             "One step of gradient descent on DPO's mean loss; returns the policy's new weights.\n\n"
-             "    The model: the logits after token i are weights[i], shape (vocabulary, vocabulary). chosen and rejected are ids,\n"
-             "    shape (pairs, time); all tokens after the first count. The reference is frozen.\n    ",
-             ("log_softmax of the weights, indexed by this token and the next, summed over time.", "requires_grad_() on a copy of weights; torch.autograd.grad.")),
+    Exercise(
+        "01_log_sigmoid",
+        "log_sigmoid",
+        _NUMPY,
+        "log_sigmoid(x)",
+        "log σ(x) of an array, right for x = -1000 and x = 1000.",
+        ("log σ(x) = -log(1 + e^-x).", "Which NumPy function is log(e^a + e^b)?"),
+    ),
+    Exercise(
+        "02_dpo_numpy",
+        "dpo",
+        _NUMPY,
+        f"dpo_loss({_PAIR}, beta=0.1)",
+        "DPO's loss, averaged over the pairs.",
+        ("Four log-probs, two subtractions, one more.", "Then beta, log-sigmoid, minus, mean."),
+    ),
+    Exercise(
+        "03_dpo_torch",
+        "dpo",
+        _TORCH,
+        f"dpo_loss({_PAIR}, beta=0.1)",
+        "The same in PyTorch; no gradient may reach the reference.",
+        ("F.logsigmoid is safe at both ends.", "detach() makes a constant."),
+    ),
+    Exercise(
+        "04_ipo",
+        "ipo",
+        _NUMPY,
+        "ipo_loss(log_ratio_w, log_ratio_l, beta=0.1)",
+        "IPO's loss, averaged over the pairs.",
+        ("A square, no sigmoid.", "The difference goes to 1 / (2β)."),
+    ),
+    Exercise(
+        "05_kto",
+        "kto",
+        _NUMPY,
+        "kto_loss(log_ratio, is_desirable, z_ref=0.0, beta=0.1)",
+        "KTO's loss as in the paper, averaged over the answers.",
+        (
+            "Desirable answers above z_ref, undesirable ones below.",
+            "1 - σ(u), not -log σ(u).",
+            "Labels may come as 1 and 0.",
+        ),
+    ),
+    Exercise(
+        "06_simpo",
+        "simpo",
+        _TORCH,
+        f"simpo_loss({_LENGTHS}, beta=2.0, gamma=0.5)",
+        "SimPO's loss, averaged over the pairs.",
+        ("Log-probs per token.", "gamma is taken off after beta is multiplied in."),
+    ),
+    Exercise(
+        "07_orpo",
+        "orpo",
+        _TORCH,
+        f"orpo_loss({_LENGTHS}, lambda_=0.1)",
+        "ORPO's loss, averaged over the pairs.",
+        (
+            "Fine-tuning on the chosen answer, plus lambda times a log-sigmoid.",
+            "log odds = p̄ - log(1 - e^p̄); how do you compute 1 - e^p̄ when p̄ is nearly 0?",
+        ),
+    ),
+    Exercise(
+        "08_label_smoothing",
+        "dpo",
+        _NUMPY,
+        f"dpo_loss({_PAIR}, beta=0.1, label_smoothing=0.0)",
+        "DPO where a share of the labels is taken to be flipped.",
+        ("At label_smoothing 0 nothing changes.", "(1 - ε) goes with log σ(z), ε with log σ(-z)."),
+    ),
+    Exercise(
+        "09_sequence_logps",
+        "sequence_logps",
+        _TORCH,
+        "sequence_logps(logits, input_ids, mask)",
+        "Log-prob of each answer, shape (rows,): logits (rows, time, vocabulary), ids and mask (rows, time).",
+        (
+            "The logits at a place predict the next token.",
+            "The mask is shifted like the ids.",
+            "gather, then a sum over time.",
+        ),
+    ),
+    Exercise(
+        "10_dpo_step",
+        "dpo_step",
+        _TORCH,
+        "dpo_step(weights, ref_weights, chosen, rejected, learning_rate, beta)",
+        "One step of gradient descent on DPO's mean loss; returns the policy's new weights.\n\n"
+        "    The model: the logits after token i are weights[i], shape (vocabulary, vocabulary). chosen and rejected are ids,\n"
+        "    shape (pairs, time); all tokens after the first count. The reference is frozen.\n    ",
+        (
+            "log_softmax of the weights, indexed by this token and the next, summed over time.",
+            "requires_grad_() on a copy of weights; torch.autograd.grad.",
+        ),
+    ),
 )
 
 
@@ -90,7 +162,9 @@ class Progress:
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
-            raise InputError("this is not a progress file", where=str(path), fix="Move it away to start again") from error
+            raise InputError(
+                "this is not a progress file", where=str(path), fix="Move it away to start again"
+            ) from error
 
     def write(self, folder: Path) -> None:
         (folder / PROGRESS).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
@@ -132,7 +206,9 @@ def grade_exercise(found: Exercise, path: Path) -> Verdict:
         with Sandbox(library) as sandbox:
             parameters, error = sandbox.load(path, found.function)
             if error:
-                return Verdict(found.subject, "failed", f"{path.name} cannot be run: {error['type']}: {error['message']}")
+                return Verdict(
+                    found.subject, "failed", f"{path.name} cannot be run: {error['type']}: {error['message']}"
+                )
             return grade_task(sandbox, TASKS[found.subject](), parameters, path.name)
     except Stopped as stopped:
         return Verdict(found.subject, "failed", f"{path.name} cannot be graded: {stopped}.")
@@ -153,7 +229,11 @@ def attempt(folder: Path, progress: Progress, found: Exercise, now: float | None
         end = progress.interview.pop(found.name, None)
         if end is not None:
             left = end - (time.time() if now is None else now)
-            words = f"In time, with {left / 60:.1f} minutes left. " if left >= 0 else f"Right, but {-left / 60:.1f} minutes late. "
+            words = (
+                f"In time, with {left / 60:.1f} minutes left. "
+                if left >= 0
+                else f"Right, but {-left / 60:.1f} minutes late. "
+            )
     progress.write(folder)
     return verdict, words + _standing(progress, found)
 

@@ -43,7 +43,10 @@ reference rejected┘""",
         "The weight is β/2 where policy and reference agree and fades as the pair is ordered. Only the difference is "
         "pushed: both log-probs may fall.",
         "Pairs of answers, a reference you trust, and some noise in the labels. The first thing to try.",
-        {"beta": "0.1 in the paper (0.5 for summaries); 0.01 to 0.5 in published recipes", "label_smoothing": "0; Mitchell's note on noisy labels uses 0.1"},
+        {
+            "beta": "0.1 in the paper (0.5 for summaries); 0.01 to 0.5 in published recipes",
+            "label_smoothing": "0; Mitchell's note on noisy labels uses 0.1",
+        },
         (
             ("Chosen and rejected swapped", "accuracy falls below one half from the first step"),
             ("Reference not frozen, or the policy itself", "loss stays near log 2, margins near 0"),
@@ -51,7 +54,11 @@ reference rejected┘""",
             ("Log-probs summed in bfloat16", "margins come in steps of 2 or 4 nats; small differences vanish"),
             ("Mean over tokens for sum", "margins look tiny; beta means something else"),
         ),
-        ("with label_smoothing above 0 it is conservative DPO", "with a square to the margin 1/(2β) in place of the log-sigmoid it is IPO", "without the reference, per token and with a margin it is SimPO"),
+        (
+            "with label_smoothing above 0 it is conservative DPO",
+            "with a square to the margin 1/(2β) in place of the log-sigmoid it is IPO",
+            "without the reference, per token and with a margin it is SimPO",
+        ),
     ),
     "ipo": Prose(
         "The difference of log-ratios is pulled to 1/(2β), from both sides, by a square.",
@@ -68,7 +75,10 @@ b ──┘""",
             ("Log-probs summed where the run's settings expect means", "the loss is in the hundreds for long answers"),
             ("A sigmoid put in", "the finite target is lost"),
         ),
-        ("with the log-sigmoid in place of the square it is DPO", "divided by the answers' lengths it is what its authors advise in practice"),
+        (
+            "with the log-sigmoid in place of the square it is DPO",
+            "divided by the answers' lengths it is what its authors advise in practice",
+        ),
     ),
     "kto": Prose(
         "Good answers above the baseline, bad ones below it, through a sigmoid that stops caring at both ends.",
@@ -79,14 +89,21 @@ reference ─┘""",
         "βσ(u)σ(-u) at most β/4, in the direction of the label, and 0 in both tails: a hopeless or mislabelled answer is "
         "left alone. z_ref is a constant.",
         "Thumbs-up and thumbs-down on single answers, also when one kind is rare (weigh it up).",
-        {"beta": "0.1 in the paper", "desirable_weight": "λ_D; λ_D·n_D / (λ_U·n_U) between 1 and 4/3 in the paper", "undesirable_weight": "λ_U, 1"},
+        {
+            "beta": "0.1 in the paper",
+            "desirable_weight": "λ_D; λ_D·n_D / (λ_U·n_U) between 1 and 4/3 in the paper",
+            "undesirable_weight": "λ_U, 1",
+        },
         (
             ("-log σ(u) for 1 - σ(u)", "BCO, not KTO: noisy labels keep their full pull"),
             ("Integer labels and ~", "~1 is -2, which selects rows by number: the loss is wrong and nothing fails"),
             ("z_ref not clamped at 0, or with a gradient", "the baseline follows the policy; rewards drift"),
             ("One answer per step", "no mismatched answers to estimate z_ref from"),
         ),
-        ("with -log σ(u) it is BCO with δ = β·z_ref", "with z_ref = 0 on the two answers of a pair it is half of APO-zero"),
+        (
+            "with -log σ(u) it is BCO with δ = β·z_ref",
+            "with z_ref = 0 on the two answers of a pair it is half of APO-zero",
+        ),
     ),
     "simpo": Prose(
         "Log-prob per token, no reference, and win by gamma.",
@@ -96,7 +113,10 @@ policy chosen ───(÷ tokens)── p̄_w ──┐
 policy rejected ─(÷ tokens)── p̄_l ──┘""",
         "(β/|y|)·σ(-z) on each answer: a token of a long answer is pushed less than one of a short answer.",
         "No memory for a reference, and pairs made by the policy itself.",
-        {"beta": "2 in the paper's code; 2 to 10 in its recipes", "gamma": "0.5; γ/β between 0.1 and 0.8 in its recipes"},
+        {
+            "beta": "2 in the paper's code; 2 to 10 in its recipes",
+            "gamma": "0.5; γ/β between 0.1 and 0.8 in its recipes",
+        },
         (
             ("No division by lengths", "long answers lose, whatever they say"),
             ("gamma multiplied by beta", "a margin β times as large: the loss starts high"),
@@ -121,6 +141,9 @@ p̄_l ────(- log(1 - e^p̄))── log odds_l ──┘""",
             ("Summed log-probs in the odds", "probabilities of 0: the odds term is dead"),
             ("No fine-tuning term", "the chosen answers' probability falls"),
         ),
-        ("with lambda = 0 it is supervised fine-tuning", "with log-probs in place of log-odds the second term is SimPO's at β = 1, γ = 0"),
+        (
+            "with lambda = 0 it is supervised fine-tuning",
+            "with log-probs in place of log-odds the second term is SimPO's at β = 1, γ = 0",
+        ),
     ),
 }

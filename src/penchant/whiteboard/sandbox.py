@@ -42,9 +42,21 @@ class Sandbox:
         request_in, self._out = os.pipe()
         self._in, reply_out = os.pipe()
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        command = [sys.executable, "-m", "penchant.whiteboard.sandbox", str(request_in), str(reply_out), library, str(memory_bytes)]
+        command = [
+            sys.executable,
+            "-m",
+            "penchant.whiteboard.sandbox",
+            str(request_in),
+            str(reply_out),
+            library,
+            str(memory_bytes),
+        ]
         self._process = subprocess.Popen(
-            command, pass_fds=(request_in, reply_out), stdin=subprocess.DEVNULL, stdout=self._printed, stderr=self._printed
+            command,
+            pass_fds=(request_in, reply_out),
+            stdin=subprocess.DEVNULL,
+            stdout=self._printed,
+            stderr=self._printed,
         )
         os.close(request_in)
         os.close(reply_out)
@@ -54,7 +66,9 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -71,11 +85,22 @@ class Sandbox:
         return [Parameter(*parameter) for parameter in reply.get("parameters", [])], reply.get("error")
 
     def call(
-        self, values: Mapping[str, Any], kinds: Mapping[str, str], dtype: str, grad: Sequence[str], positional: Sequence[str]
+        self,
+        values: Mapping[str, Any],
+        kinds: Mapping[str, str],
+        dtype: str,
+        grad: Sequence[str],
+        positional: Sequence[str],
     ) -> Reply:
         """See :meth:`Target.call`."""
         return self._ask(
-            {"values": dict(values), "kinds": dict(kinds), "dtype": dtype, "grad": list(grad), "positional": list(positional)}
+            {
+                "values": dict(values),
+                "kinds": dict(kinds),
+                "dtype": dtype,
+                "grad": list(grad),
+                "positional": list(positional),
+            }
         )
 
     def _ask(self, request: dict[str, Any]) -> Reply:

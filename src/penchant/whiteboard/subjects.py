@@ -90,7 +90,9 @@ def _expression(name: str) -> str:
 def _in_groups(method: Method, inputs: Mapping[str, Any], constants: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
     """Losses of rows whose constants differ: the catalogue takes one value of each at a time."""
     count = shape[0] if shape else 1
-    columns = {name: np.broadcast_to(value, (count,)) for name, value in constants.items() if not isinstance(value, str)}
+    columns = {
+        name: np.broadcast_to(value, (count,)) for name, value in constants.items() if not isinstance(value, str)
+    }
     words = {name: value for name, value in constants.items() if isinstance(value, str)}
     losses = np.full(count, np.nan)
     keys = list(zip(*columns.values(), strict=True)) if columns else [()] * count
@@ -183,9 +185,17 @@ def _of_input(name: str, inputs: Sequence[str], swaps: Mapping[str, str], hint: 
         yield Fault(code, label, hint, "Swap them back.", {name: swaps[name], str(twin): swaps[str(twin)]})
         if "length" in name:
             sentence = "the log-probs are not divided by the lengths"
-            yield Fault("length-normalisation-missing", sentence, hint, "Divide by the lengths.", {name: "m/m", str(twin): "n/n"})
+            yield Fault(
+                "length-normalisation-missing",
+                sentence,
+                hint,
+                "Divide by the lengths.",
+                {name: "m/m", str(twin): "n/n"},
+            )
     if name.startswith("ref_"):
-        policy = next((other for other in inputs if other in (name.replace("ref_", "policy_"), name.removeprefix("ref_"))), None)
+        policy = next(
+            (other for other in inputs if other in (name.replace("ref_", "policy_"), name.removeprefix("ref_"))), None
+        )
         sentence = f"{name} is left out"
         yield Fault("reference-missing", sentence, hint, "Subtract it.", {name: "0 * pw"})
         if policy:
@@ -193,10 +203,20 @@ def _of_input(name: str, inputs: Sequence[str], swaps: Mapping[str, str], hint: 
             yield Fault("log-probs-mixed-up", f"{name} and {policy} are swapped", hint, "Swap them back.", changes)
     if name.startswith("log_ratio") or name == "log_ratio":
         ratio = _expression(name)
-        yield Fault("sign-flipped", f"{name} has the wrong sign", hint, "Policy minus reference.", {name: f"-({ratio})"})
-        yield Fault("reference-missing", f"{name} leaves the reference out", hint, "Policy minus reference.", {name: ratio.split(" - ")[0]})
+        yield Fault(
+            "sign-flipped", f"{name} has the wrong sign", hint, "Policy minus reference.", {name: f"-({ratio})"}
+        )
+        yield Fault(
+            "reference-missing",
+            f"{name} leaves the reference out",
+            hint,
+            "Policy minus reference.",
+            {name: ratio.split(" - ")[0]},
+        )
     if name == "is_desirable":
-        yield Fault("labels-inverted", "desirable and undesirable are swapped", hint, "Swap them back.", {name: "y == False"})
+        yield Fault(
+            "labels-inverted", "desirable and undesirable are swapped", hint, "Swap them back.", {name: "y == False"}
+        )
 
 
 def _of_constant(name: str) -> Iterator[Fault]:
@@ -211,4 +231,3 @@ def _of_constant(name: str) -> Iterator[Fault]:
     if role != "beta":
         yield Fault(f"{shown}-missing", f"{shown} is not used", hint, answer, {name: f"0 * {role}"})
         yield Fault(f"{shown}-sign", f"{shown} has the wrong sign", hint, answer, {name: f"-{role}"})
-

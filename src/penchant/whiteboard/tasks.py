@@ -39,10 +39,21 @@ def grade_task(runner: Runner, task: Task, parameters: list[Parameter], name: st
         if got.shape == expected.shape and np.allclose(got, expected, rtol=1e-4, atol=1e-6):
             if finding is None:
                 return Verdict(task.name, "right", f"{name} is {task.name}.", library=runner.library)
-            return Verdict(task.name, "wrong", f"{name} is not {task.name} as it should be: {finding.sentence}.", (finding,), runner.library)
+            return Verdict(
+                task.name,
+                "wrong",
+                f"{name} is not {task.name} as it should be: {finding.sentence}.",
+                (finding,),
+                runner.library,
+            )
     right = task.results[0][1]
     what = "shape" if got.shape != right.shape else "result"
-    example = Example({}, list(right.shape) if what == "shape" else right.tolist(), list(got.shape) if what == "shape" else got.tolist(), what)
+    example = Example(
+        {},
+        list(right.shape) if what == "shape" else right.tolist(),
+        list(got.shape) if what == "shape" else got.tolist(),
+        what,
+    )
     unknown = Finding("unknown", f"its {what} is not the expected one", example=example)
     return Verdict(task.name, "wrong", f"{name} is not {task.name}: {unknown.sentence}.", (unknown,), runner.library)
 
@@ -76,18 +87,67 @@ def _sequence_results(logits: np.ndarray, ids: np.ndarray, mask: np.ndarray) -> 
         return Finding(code, sentence, True, line, hint, answer)
 
     yield None, (token * kept).sum(-1)
-    shift = ("The logits at a place predict which token: this one or the next?", "Drop the last logits and the first id.")
+    shift = (
+        "The logits at a place predict which token: this one or the next?",
+        "Drop the last logits and the first id.",
+    )
     cover = ("Which tokens belong to the answer?", "Multiply by the mask, shifted like the ids.")
-    yield wrong("shift-missing", "the shift is missing: each token is scored by the logits that already saw it", *shift), (_gather(table, ids) * mask).sum(-1)
-    yield wrong("shift-reversed", "the shift is the wrong way round", *shift), (_gather(table[:, 1:], ids[:, :-1]) * mask[:, :-1]).sum(-1)
+    yield (
+        wrong("shift-missing", "the shift is missing: each token is scored by the logits that already saw it", *shift),
+        (_gather(table, ids) * mask).sum(-1),
+    )
+    yield (
+        wrong("shift-reversed", "the shift is the wrong way round", *shift),
+        (_gather(table[:, 1:], ids[:, :-1]) * mask[:, :-1]).sum(-1),
+    )
     yield wrong("mask-unshifted", "the mask is not shifted along with the ids", *cover), (token * mask[:, :-1]).sum(-1)
     yield wrong("mask-missing", "the mask is not used: prompt and padding count", *cover), token.sum(-1)
-    yield wrong("mean-for-sum", "the log-probs are averaged over tokens where they are summed", "Is a longer answer less likely?", "Sum them."), (token * kept).sum(-1) / kept.sum(-1)
-    yield wrong("log-missing", "probabilities are summed where log-probs belong", "What is the log of a product?", "Use log_softmax."), (np.exp(token) * kept).sum(-1)
+    yield (
+        wrong(
+            "mean-for-sum",
+            "the log-probs are averaged over tokens where they are summed",
+            "Is a longer answer less likely?",
+            "Sum them.",
+        ),
+        (token * kept).sum(-1) / kept.sum(-1),
+    )
+    yield (
+        wrong(
+            "log-missing",
+            "probabilities are summed where log-probs belong",
+            "What is the log of a product?",
+            "Use log_softmax.",
+        ),
+        (np.exp(token) * kept).sum(-1),
+    )
     raw = _gather(logits[:, :-1], ids[:, 1:])
-    yield wrong("softmax-missing", "raw logits are summed: the log-softmax is missing", "Do the exps of the log-probs at one place sum to 1?", "Use log_softmax over the vocabulary."), (raw * kept).sum(-1)
-    yield wrong("minus-extra", "the sign is wrong: this is the negative log-likelihood", "Can a log-prob be positive?", "Drop the minus."), -(token * kept).sum(-1)
-    yield wrong("sum-over-rows", "the rows are summed: one number per answer is wanted", "How many answers are there?", "Sum over time only."), np.asarray((token * kept).sum())
+    yield (
+        wrong(
+            "softmax-missing",
+            "raw logits are summed: the log-softmax is missing",
+            "Do the exps of the log-probs at one place sum to 1?",
+            "Use log_softmax over the vocabulary.",
+        ),
+        (raw * kept).sum(-1),
+    )
+    yield (
+        wrong(
+            "minus-extra",
+            "the sign is wrong: this is the negative log-likelihood",
+            "Can a log-prob be positive?",
+            "Drop the minus.",
+        ),
+        -(token * kept).sum(-1),
+    )
+    yield (
+        wrong(
+            "sum-over-rows",
+            "the rows are summed: one number per answer is wanted",
+            "How many answers are there?",
+            "Sum over time only.",
+        ),
+        np.asarray((token * kept).sum()),
+    )
 
 
 def dpo_step_task() -> Task:
@@ -96,10 +156,24 @@ def dpo_step_task() -> Task:
     weights = rng.normal(0, 1, (4, 4))
     reference = weights + rng.normal(0, 0.5, (4, 4))
     chosen, rejected = rng.integers(0, 4, (3, 5)), rng.integers(0, 4, (3, 5))
-    values = {"weights": weights.tolist(), "ref_weights": reference.tolist(), "chosen": chosen.tolist(), "rejected": rejected.tolist()}
-    kinds = {"weights": "float", "ref_weights": "float", "chosen": "int", "rejected": "int", "learning_rate": "constant", "beta": "constant"}
+    values = {
+        "weights": weights.tolist(),
+        "ref_weights": reference.tolist(),
+        "chosen": chosen.tolist(),
+        "rejected": rejected.tolist(),
+    }
+    kinds = {
+        "weights": "float",
+        "ref_weights": "float",
+        "chosen": "int",
+        "rejected": "int",
+        "learning_rate": "constant",
+        "beta": "constant",
+    }
     constants = {"learning_rate": 0.7, "beta": 0.3}
-    return Task("dpo_step", values | constants, kinds, tuple(_step_results(weights, reference, chosen, rejected, 0.7, 0.3)))
+    return Task(
+        "dpo_step", values | constants, kinds, tuple(_step_results(weights, reference, chosen, rejected, 0.7, 0.3))
+    )
 
 
 def _bigram(weights: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,13 +206,51 @@ def _step_results(
     yield None, right
     down = ("Does the loss fall?", "Subtract the learning rate times the gradient.")
     yield wrong("ascent", "the step goes uphill", *down), 2 * weights - right
-    yield wrong("no-step", "the weights do not change", "Where is the gradient used?", "Return the new weights."), weights
-    yield wrong("reference-missing", "the reference is left out of the loss", "What is the loss where policy and reference agree?", "Subtract the reference's log-probs."), moved(beta * (pw - pl), beta)
-    yield wrong("sign-flipped", "chosen and rejected are swapped", "Which answer becomes likelier?", "Swap them back."), moved(-beta * delta, -beta)
-    yield wrong("sum-for-mean", "the pairs are summed where they are averaged", "Does the step grow with the batch?", "Take the mean."), weights + len(pw) * (right - weights)
+    yield (
+        wrong("no-step", "the weights do not change", "Where is the gradient used?", "Return the new weights."),
+        weights,
+    )
+    yield (
+        wrong(
+            "reference-missing",
+            "the reference is left out of the loss",
+            "What is the loss where policy and reference agree?",
+            "Subtract the reference's log-probs.",
+        ),
+        moved(beta * (pw - pl), beta),
+    )
+    yield (
+        wrong("sign-flipped", "chosen and rejected are swapped", "Which answer becomes likelier?", "Swap them back."),
+        moved(-beta * delta, -beta),
+    )
+    yield (
+        wrong(
+            "sum-for-mean",
+            "the pairs are summed where they are averaged",
+            "Does the step grow with the batch?",
+            "Take the mean.",
+        ),
+        weights + len(pw) * (right - weights),
+    )
     yield wrong("beta-missing", "beta is missing", "Where does beta stand?", "z = β(a - b)."), moved(delta)
-    yield wrong("learning-rate-missing", "the learning rate is not used", "How long is the step?", "Multiply the gradient by it."), weights + (right - weights) / rate
-    yield wrong("reference-moved", "the reference is changed and not the policy", "Which of the two models learns?", "Return the policy's new weights."), reference + right - weights
+    yield (
+        wrong(
+            "learning-rate-missing",
+            "the learning rate is not used",
+            "How long is the step?",
+            "Multiply the gradient by it.",
+        ),
+        weights + (right - weights) / rate,
+    )
+    yield (
+        wrong(
+            "reference-moved",
+            "the reference is changed and not the policy",
+            "Which of the two models learns?",
+            "Return the policy's new weights.",
+        ),
+        reference + right - weights,
+    )
 
 
 TASKS = {"sequence_logps": sequence_logps_task, "dpo_step": dpo_step_task}

@@ -107,7 +107,9 @@ def _finding_text(finding: Finding, reveal: bool) -> str:
     if finding.line:
         lines.append(f"  line:      {finding.line}")
     if finding.example:
-        lines.append("  inputs:    " + ", ".join(f"{name}={show(value)}" for name, value in finding.example.inputs.items()))
+        lines.append(
+            "  inputs:    " + ", ".join(f"{name}={show(value)}" for name, value in finding.example.inputs.items())
+        )
         lines.append(f"  expected:  {finding.example.what} {show(finding.example.expected)}")
         lines.append(f"  got:       {finding.example.what} {show(finding.example.got)}")
     if finding.hint and finding.wrong and not reveal:
