@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from whiteboard.templates import TEMPLATES
 
 from penchant.errors import InputError
 from penchant.whiteboard import practice
-from whiteboard.templates import TEMPLATES
 
 SOURCES = {template.name: template.source for template in TEMPLATES}
 PAIR = "policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps"

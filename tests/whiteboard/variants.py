@@ -7,9 +7,10 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from whiteboard.templates import Edit, Template
+
 from penchant.whiteboard import Verdict, check
 from penchant.whiteboard.sandbox import Sandbox
-from whiteboard.templates import Edit, Template
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,12 @@ def practice(
     progress = room.start(folder)
     if interview is not None:
         chosen = room.interview(folder, progress, interview)
-        print(
-            f"{chosen.name}: {chosen.doc.splitlines()[0]}\nFill in {folder / chosen.name}.py within {interview:g} minutes,"
-        )
+        print(f"{chosen.name}: {chosen.doc.splitlines()[0]}")
+        print(f"Fill in {folder / chosen.name}.py within {interview:g} minutes,")
         print(f"then run: penchant practice {chosen.name} --folder {folder}")
         return
-    waiting = next(iter(progress.interview), None)
-    found = room.exercise(exercise or waiting) if exercise or waiting else room.current(progress)
+    wanted = exercise or next(iter(progress.interview), None)
+    found = room.exercise(wanted) if wanted else room.current(progress)
     if found is None:
         print("All exercises are solved. Try penchant practice --interview 10.")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from penchant.whiteboard.matching import Match
 from penchant.whiteboard.verdict import Example, Finding
 
 _ROWS = 5
-_CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+_CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
 def batch_findings(bench: Bench, match: Match | None, singles_finite: bool = True) -> list[Finding]:
@@ -53,7 +54,7 @@ def _reduction(bench: Bench, match: Match | None, rows: Rows, got: np.ndarray, s
     """Hold the batch's result against the rows' own losses."""
     if not np.isfinite(singles).all():
         return []
-    tolerance = {"rtol": 3e-2, "atol": 2e-2} if match is not None and match.tolerance > 1e-2 else _CLOSE
+    tolerance: dict[str, Any] = {"rtol": 3e-2, "atol": 2e-2} if match is not None and match.tolerance > 1e-2 else _CLOSE
     if got.size == len(singles) and np.allclose(got.reshape(-1), singles, **tolerance):
         return []
     if got.size == 1 and np.allclose(got, singles.mean(), **tolerance):

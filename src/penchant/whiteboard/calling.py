@@ -6,16 +6,15 @@ This runs beside the code under test: in the child process of ``penchant check``
 
 from __future__ import annotations
 
-import math
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 Reply = dict[str, Any]
-_REAL_ERRORS = (Exception,)
 
 
 class Target:
@@ -58,7 +57,7 @@ class Target:
                 if grad and self.library == "torch":
                     reply |= _torch_gradient(result, given, grad)
             return reply
-        except _REAL_ERRORS as error:  # noqa: BLE001 - whatever the code under test raises is the finding
+        except Exception as error:  # noqa: BLE001 - whatever the code under test raises is the finding
             return {"error": describe(error, self.path)}
 
     def _invoke(self, given: dict[str, Any], positional: Sequence[str]) -> Any:
@@ -68,15 +67,15 @@ class Target:
     def _array(self, value: Any, kind: str, dtype: str, grad: bool) -> Any:
         if kind == "constant" or self.library == "python":
             return _python(value, kind)
-        array = np.asarray(value, dtype={"float": np.float64, "int": np.int64, "bool": np.bool_}[kind])
+        array: Any = np.asarray(value, dtype={"float": np.float64, "int": np.int64, "bool": np.bool_}[kind])
         if self.library == "torch":
-            import torch
+            torch = import_module("torch")
 
             tensor = torch.as_tensor(array.copy())
             tensor = tensor.to(getattr(torch, dtype)) if kind == "float" else tensor
             return tensor.requires_grad_() if grad else tensor
         if self.library == "jax":
-            import jax.numpy as jnp
+            jnp = import_module("jax.numpy")
 
             return jnp.asarray(array, dtype=dtype if kind == "float" else None)
         return array.astype(dtype) if kind == "float" else array
@@ -95,7 +94,7 @@ class Target:
         ]
 
     def _jax_gradient(self, given: dict[str, Any], grad: list[str], positional: Sequence[str]) -> Reply:
-        import jax
+        jax = import_module("jax")
 
         def total(chosen: dict[str, Any]) -> Any:
             result = first(self._invoke(given | chosen, positional))
@@ -106,10 +105,10 @@ class Target:
 
 
 def _torch_gradient(result: Any, given: Mapping[str, Any], grad: Sequence[str]) -> Reply:
-    import torch
+    torch = import_module("torch")
 
     if not (isinstance(result, torch.Tensor) and result.requires_grad):
-        return {"grads": {name: None for name in grad}}
+        return {"grads": dict.fromkeys(grad)}
     try:
         found = torch.autograd.grad(result.sum(), [given[name] for name in grad], allow_unused=True)
     except RuntimeError as error:
@@ -159,12 +158,3 @@ def describe(error: BaseException, path: str) -> dict[str, Any]:
         lines = [error.lineno]
     message = " ".join(str(error).split())
     return {"type": type(error).__name__, "message": message[:300], "line": lines[-1] if lines else None}
-
-
-def finite(value: Any) -> bool:
-    """Whether a result holds nothing but finite numbers."""
-    return (
-        bool(np.isfinite(np.asarray(value, dtype=np.float64)).all())
-        if not isinstance(value, float)
-        else math.isfinite(value)
-    )

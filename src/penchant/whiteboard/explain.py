@@ -138,8 +138,9 @@ def _sentence(text: str) -> str:
 def _inputs(subject: Subject) -> list[str]:
     """The symbols that a method's inputs are made of."""
     found: list[str] = []
+    symbols: list[str] = ["pw", "rw", "pl", "rl", "p", "r"]
     for role in subject.forms[0]:
-        names = [name for name in ("pw", "rw", "pl", "rl", "p", "r") if name in VIEWS.get(role, "").split()] or [role]
+        names = [name for name in symbols if name in VIEWS.get(role, "").split()] or [role]
         found += [name for name in names if name not in found]
     return found
 
@@ -247,7 +248,7 @@ def _limits(subject: Subject) -> list[str]:
     for name in subject.constants:
         for value in (0.0, 1.0):
             bent = rows | {name: np.full(9, value)}
-            if value == subject.constants[name] or name == "beta" and value == 0:
+            if value == subject.constants[name] or (name == "beta" and value == 0):
                 continue
             found += [f"with {name} = {value:g} it is {other}" for other in _equal_to(subject, bent)]
     return found

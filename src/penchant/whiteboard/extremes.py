@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -65,10 +67,14 @@ def walks(match: Match) -> Iterator[Walk]:
     shift = {"pw": 0.5, "pl": -0.25, "rw": 0.0, "rl": 0.0, "p": 0.5, "r": 0.0}
     yield Walk(lambda s: {name: value - 20.0 - s for name, value in shift.items()}, _SIZES, "small")
     for name in ("pw", "pl", "rw", "rl") if match.subject.paired else ("p", "r"):
-        yield Walk(lambda s, name=name: {name: -20.0 - s}, _SIZES, "margin")
+        yield Walk(partial(_lowered, name), _SIZES, "margin")
     if _has(match, "log1mexp"):
         yield Walk(lambda s: {"pw": -10.0 * s, "pl": -20.0}, _NEAR, "certain")
         yield Walk(lambda s: {"pl": -10.0 * s, "pw": -20.0}, _NEAR, "certain")
+
+
+def _lowered(name: str, distance: float) -> dict[str, float]:
+    return {name: -20.0 - distance}
 
 
 def extreme_findings(bench: Bench, match: Match) -> list[Finding]:
@@ -95,7 +101,8 @@ def extreme_findings(bench: Bench, match: Match) -> list[Finding]:
 
 def base_rows(bench: Bench) -> Rows:
     """One plain row: all log-probs -20, ten tokens, no baseline, constants of 1 where they are free."""
-    rows = bench.rows(1, **{name: -20.0 for name in ("pw", "pl", "rw", "rl", "p", "r")}, m=10.0, n=10.0, y=True, z0=0.0)
+    flat: dict[str, Any] = dict.fromkeys(("pw", "pl", "rw", "rl", "p", "r"), -20.0)
+    rows = bench.rows(1, **flat, m=10.0, n=10.0, y=True, z0=0.0)
     ones = {name: np.ones(1) for name in ("beta", "lam", "wd", "wu") if name in bench.free}
     zeros = {name: np.zeros(1) for name in ("eps", "gamma") if name in bench.free}
     return rows | ones | zeros
@@ -131,8 +138,8 @@ def _at(bench: Bench, match: Match, walk: Walk, distance: float, dtype: str) -> 
     reply = bench.call(take(rows, 0), dtype)
     if "error" in reply:
         return Break(walk, distance, rows, expected, reply["error"]["type"])
-    value = np.asarray(reply["value"], dtype=np.float64)
-    got = float(value.flat[0]) if value.size else float("nan")
+    result = np.asarray(reply["value"], dtype=np.float64)
+    got = float(result.flat[0]) if result.size else float("nan")
     allowed = 4e-3 * max(0.25, abs(expected))
     return None if abs(got - expected) <= allowed else Break(walk, distance, rows, expected, got)
 

@@ -54,7 +54,7 @@ def _combination(signs: dict[str, int]) -> str:
 def mixed_log_probs() -> Iterator[Fault]:
     """Every other way to add, subtract or leave out the four log-probs."""
     yield _sign_flip()
-    named = {
+    named: dict[tuple[int, ...], tuple[str, str]] = {
         (1, 0, -1, 0): ("reference-missing", "the reference is left out: only the policy's log-probs are compared"),
         (1, -1, 0, 0): ("rejected-missing", "the rejected answer is left out"),
         (0, 0, -1, 1): ("chosen-missing", "the chosen answer is left out"),

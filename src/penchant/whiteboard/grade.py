@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from penchant.whiteboard.batches import batch_findings, empty_answer_note, half_precision_note
-from penchant.whiteboard.bench import Bench, Runner, fit
+from penchant.whiteboard.bench import ENCODINGS, Bench, Runner, fit
 from penchant.whiteboard.extremes import extreme_findings
 from penchant.whiteboard.faults import Fault
 from penchant.whiteboard.gradients import gradient_findings
-from penchant.whiteboard.inputs import Binding, Parameter, Rows, bind, take
+from penchant.whiteboard.inputs import Parameter, Rows, bind, take
 from penchant.whiteboard.matching import COARSE, Match, match
 from penchant.whiteboard.subjects import Subject
 from penchant.whiteboard.verdict import Example, Finding, Verdict
@@ -67,8 +67,6 @@ def _one_cause(findings: list[Finding]) -> list[Finding]:
 
 def recognise(bench: Bench) -> tuple[Rows, np.ndarray, Match | None]:
     """The formula that the function computes, looked for under each way to write labels."""
-    from penchant.whiteboard.bench import ENCODINGS
-
     candidates = list(ENCODINGS) if bench.binding.has("y") else ["bool"]
     best: tuple[Rows, np.ndarray, Match | None] | None = None
     for labels in candidates[candidates.index(bench.labels) :]:
@@ -170,7 +168,7 @@ def smallest_example(bench: Bench, found: Match | None) -> Example | None:
     else:
         wrong = np.ones(len(expected), dtype=bool)
     for index in np.flatnonzero(wrong & np.isfinite(expected)):
-        row = take(rows, index)
+        row = take(rows, int(index))
         reply = bench.call(row)
         if "error" in reply:
             continue
@@ -242,8 +240,3 @@ def failed(method: str, name: str, error: dict[str, Any], library: str) -> Verdi
     line = f" (line {error['line']})" if error.get("line") else ""
     sentence = f"{name} cannot be run{line}: {error['type']}: {error['message']}"
     return Verdict(method, "failed", sentence, library=library)
-
-
-def binding_of(parameters: Sequence[Parameter], subject: Subject, name: str) -> Binding:
-    """The roles of a function's parameters for a subject; see :func:`inputs.bind`."""
-    return bind(parameters, subject.forms, None, name)

@@ -120,7 +120,7 @@ def _gradient_example(case: tuple[str, np.ndarray, np.ndarray]) -> Example:
 
 def _fixed(bench: Bench, grads: dict[str, Any], names: Sequence[str]) -> list[Finding]:
     leaking = [name for name in names if grads[name] is not None and np.any(np.abs(np.asarray(grads[name])) > 1e-9)]
-    findings = []
+    findings: list[Finding] = []
     for name in leaking:
         role = bench.binding.roles[name]
         baseline = role in ("z0", "kl")

@@ -152,7 +152,7 @@ def _paired_role(words: set[str]) -> str | None:
 
 
 def _single_role(words: set[str]) -> str | None:
-    if words & _RATIO or words & {"logits", "log"} and "ratio" in words:
+    if words & _RATIO or (words & {"logits", "log"} and "ratio" in words):
         return "q"
     if words & _LABEL:
         return "y"
@@ -216,7 +216,8 @@ def bind(
         if len(form) == len(places):
             roles = dict(zip(places, form, strict=True))
             return Binding(roles | {k: v for k, v in constants.items() if v and k not in roles}, only)
-    fix = f"Say what each parameter is with --inputs, in order, for instance --inputs {','.join(ROLE_NAMES.get(r, r) for r in forms[0])}"
+    example = ",".join(ROLE_NAMES.get(role, role) for role in forms[0])
+    fix = f"Say what each is with --inputs, in order, for instance --inputs {example}"
     raise InputError(
         "cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix
     )
@@ -251,7 +252,7 @@ def forms_of(inputs: Sequence[str]) -> list[tuple[str, ...]]:
     )
     forms = [first]
     for old, new in swaps:
-        if first[: len(old)] == old and first != old + ("m", "n"):
+        if first[: len(old)] == old and first != (*old, "m", "n"):
             forms.append(new + first[len(old) :])
     if "z0" in first:
         forms += [tuple(role for role in form if role != "z0") for form in forms]

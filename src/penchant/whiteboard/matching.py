@@ -56,7 +56,7 @@ class Match:
         """The loss of each row under this match."""
         rows = {**rows, **{name: np.full_like(rows[name], value) for name, value in (self.fixed or {}).items()}}
         losses = _predict(self.subject, rows, changes_of(self.faults))
-        return losses * self.factor * rows["beta"] ** self.power + self.offset
+        return np.asarray(losses * self.factor * rows["beta"] ** self.power + self.offset)
 
 
 def match(observed: np.ndarray, rows: Rows, subject: Subject, free: set[str], coarse: bool = False) -> Match | None:

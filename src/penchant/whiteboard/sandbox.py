@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -141,7 +142,7 @@ def libraries_in(path: Path) -> list[str]:
     """
     names = {name.split(".")[0] for name in _imports(parse(path))}
     found = [library for library in ("torch", "jax", "numpy") if library in names]
-    return found + ["python"]
+    return [*found, "python"]
 
 
 def parse(path: Path) -> ast.Module:
@@ -189,14 +190,11 @@ def _limit(memory_bytes: int) -> None:
 
 def _prepare(library: str) -> None:
     if library == "torch":
-        import torch
-
-        torch.set_num_threads(1)
+        import_module("torch").set_num_threads(1)
     elif library == "jax":
-        import jax
-
+        jax = import_module("jax")
         jax.config.update("jax_enable_x64", True)
-        jax.numpy.zeros(1).block_until_ready()
+        import_module("jax.numpy").zeros(1).block_until_ready()
 
 
 def _load(path: str, name: str) -> Any:

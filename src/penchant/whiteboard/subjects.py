@@ -17,7 +17,7 @@ from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue import METHODS, Method
 from penchant.whiteboard.anatomy import ANATOMIES, NOTHING, evaluate
 from penchant.whiteboard.faults import FAULTS, Fault
-from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, Rows, forms_of, sample_rows
+from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, forms_of, sample_rows
 
 
 class Formula(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,11 +61,11 @@ def grade_task(runner: Runner, task: Task, parameters: list[Parameter], name: st
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
 def _gather(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(table, ids[..., None], -1)[..., 0]
+    return np.asarray(np.take_along_axis(table, ids[..., None], -1)[..., 0])
 
 
 def sequence_logps_task() -> Task:
@@ -181,7 +182,7 @@ def _bigram(weights: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarra
     table = _log_softmax(weights)
     gradient = np.zeros((len(ids), *weights.shape))
     for row, tokens in enumerate(ids):
-        for now, following in zip(tokens[:-1], tokens[1:], strict=True):
+        for now, following in itertools.pairwise(tokens):
             gradient[row, now] -= np.exp(table[now])
             gradient[row, now, following] += 1
     return table[ids[:, :-1], ids[:, 1:]].sum(-1), gradient
