@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-WITH_EXAMPLES = ("arrays", "numpy", "objectives.pairwise", "objectives.unpaired", "evaluation.statistics")
+import penchant
+
+ROOMS = ("numpy", "objectives")
+WITH_EXAMPLES = ["arrays", "evaluation.statistics"] + [
+    f"{room}.{path.stem}"
+    for room in ROOMS
+    for path in sorted((Path(penchant.__file__).parent / room).glob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

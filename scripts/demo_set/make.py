@@ -7,7 +7,7 @@ Run from the repository root after `make demo` or `make install` (about twenty m
 questions.txt holds the questions, one per line. The first HELD_OUT of them are kept for the evaluation and never
 answered here. The next ASKED are each put to the model in the WORDINGS below, one answer sampled for each wording; the
 pair's prompt is the plain question in any case. The shortest complete answer is chosen, the longest one that ended by
-itself is rejected, and the pair is kept if the rule of penchant.evaluation.judge prefers the first.
+itself is rejected, and the pair is kept if the rule of penchant.evaluation.rule prefers the first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from penchant.demo import smollm2_path
-from penchant.evaluation.judge import is_complete, preference, words
+from penchant.evaluation.rule import is_complete, preference, words
 from penchant.evaluation.sample import Answer, sample_answers
 from penchant.models import load_model
 

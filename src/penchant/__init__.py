@@ -10,40 +10,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penchant import numpy
-    from penchant.arrays import log_sigmoid, sigmoid
-    from penchant.errors import InputError
-    from penchant.objectives import METHODS, dpo_loss, get_method, ipo_loss, kto_loss, orpo_loss, simpo_loss
+    from penchant import numpy as numpy
+    from penchant.arrays import log_sigmoid as log_sigmoid
+    from penchant.arrays import sigmoid as sigmoid
+    from penchant.errors import InputError as InputError
+    from penchant.objectives import *
 
 __version__ = "0.1.0"
-__all__ = [
-    "METHODS",
-    "InputError",
-    "dpo_loss",
-    "get_method",
-    "ipo_loss",
-    "kto_loss",
-    "log_sigmoid",
-    "numpy",
-    "orpo_loss",
-    "sigmoid",
-    "simpo_loss",
-    "train",
-]
 
-_HOMES = {"InputError": "errors", "log_sigmoid": "arrays", "sigmoid": "arrays"}
+_HOMES = {
+    "InputError": "errors",
+    "METHODS": "objectives",
+    "get_method": "objectives",
+    "log_sigmoid": "arrays",
+    "sigmoid": "arrays",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name == "numpy":
         return import_module("penchant.numpy")
-    if name in __all__:
-        return getattr(import_module(f"penchant.{_HOMES.get(name, 'objectives')}"), name)
+    if name == "__all__":
+        return sorted({*_HOMES, *_losses(), "numpy", "train"})
+    if name in _HOMES:
+        return getattr(import_module(f"penchant.{_HOMES[name]}"), name)
+    if name.endswith("_loss") and name in _losses():
+        return _losses()[name]
     raise AttributeError(f"module 'penchant' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})
+
+
+def _losses() -> dict[str, Any]:
+    """Every published loss, read off the catalogue."""
+    from penchant.objectives import LOSSES
+
+    return LOSSES
 
 
 def train(**options: Any) -> Any:

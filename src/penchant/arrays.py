@@ -56,6 +56,14 @@ def sigmoid(x: Array) -> Array:
     return xp.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
+def logsumexp(x: Array, axis: int = -1) -> Array:
+    """log Σ exp(x) along an axis, without overflow; entries of -inf count for nothing."""
+    xp = compat.array_namespace(x)
+    top = stop_gradient(xp.max(x, axis=axis, keepdims=True))
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    return xp.squeeze(top, axis=axis) + xp.log(xp.sum(xp.exp(x - top), axis=axis))
+
+
 def stop_gradient(x: Array) -> Array:
     """The same values as a constant: no derivative flows through."""
     if compat.is_torch_array(x):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
     """
     if dtype not in DTYPES:
         raise InputError(f"no dtype {dtype!r}", fix=f"Choose one of {', '.join(DTYPES)}")
+    # peft 0.21 asks transformers 5.23 for a property by its old name; nothing a user could change
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     path = Path(name)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if path.is_dir() and (path / "adapter_config.json").is_file():
@@ -53,6 +56,34 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
         _forget_quantisation(model)
     kind = f"GGUF file {gguf}, dequantised" if gguf else ("folder" if path.is_dir() else "hub")
     return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})", name)
+
+
+def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model alone, without its weights; an adapter's is its base's.
+
+    Args:
+        name: As for :func:`load_model`; a folder needs no weights.
+        trust_remote_code: Whether code that comes with the model may run.
+
+    Raises:
+        InputError: if there is no such model, or its tokenizer cannot be read.
+    """
+    path = Path(name)
+    if (path / "adapter_config.json").is_file():
+        from peft import PeftConfig
+
+        base = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
+        return load_tokenizer(base, trust_remote_code=trust_remote_code)
+    source, gguf = (name, None) if (path / "tokenizer_config.json").is_file() else _locate(path, name)
+    options: dict[str, Any] = {"gguf_file": gguf} if gguf else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code, **options)
+    except Exception as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        fix = "Give a folder with a tokenizer, a .gguf file or a hub name"
+        raise InputError(f"cannot load the tokenizer of {name!r}: {cause}", fix=fix) from error
+    _prepare_tokenizer(tokenizer, name)
+    return tokenizer
 
 
 def _from_pretrained(name: str, source: str, dtype: Any, options: dict[str, Any]) -> tuple[Any, Any]:
@@ -121,3 +152,20 @@ def _prepare_tokenizer(tokenizer: Any, name: str) -> None:
         raise InputError("the tokenizer has no end-of-sequence token", where=name, fix="Set eos_token in its config")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+
+
+def automatic_dtype(device: Any) -> str:
+    """The type of weights where none is asked for: float32 on a CPU, bfloat16 on an accelerator."""
+    return "float32" if device.type == "cpu" else "bfloat16"
+
+
+def disable_dropout(model: Any) -> None:
+    """Set the model's own dropout to 0, layers and rates alike; an adapter's dropout stays as its owner set it."""
+    for name, module in model.named_modules():
+        if "lora_dropout" in name:
+            continue
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for attribute, value in vars(module).items():
+            if "dropout" in attribute and isinstance(value, float):
+                setattr(module, attribute, 0.0)

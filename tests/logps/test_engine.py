@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from tests_support import tiny_llama
@@ -40,21 +42,22 @@ PACKED = {
     "cohere2": {"sliding_window": 4},
     "glm4": {},
     "mixtral": {"num_local_experts": 4, "sliding_window": None},
+    "gpt_oss": {"num_local_experts": 4, "sliding_window": 4, "num_experts_per_tok": 2},
     "gpt2": GPT,
     "gpt_neox": {},
     "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32, "dropout": 0.0, "attention_dropout": 0.0},
 }
-REFUSED = {
-    "bloom": {"n_layer": 2, "n_head": 4, "hidden_dropout": 0.0, "attention_dropout": 0.0},
-    "gptj": GPT | {"rotary_dim": 4},
-    "mamba": {},
-    "mamba2": {"num_heads": 8, "head_dim": 8, "state_size": 8, "n_groups": 1},
-    "jamba": {"num_experts": 2},
-    "qwen3_next": {},
-    "recurrent_gemma": {},
-    "llama4_text": {"intermediate_size_mlp": 64, "num_local_experts": 2},
-    "gpt_oss": {"num_local_experts": 4, "sliding_window": 4, "num_experts_per_tok": 2},
-    "stablelm": {},
+NOT_PACKED = {
+    "bloom": ("cached", {"n_layer": 2, "n_head": 4, "hidden_dropout": 0.0, "attention_dropout": 0.0}),
+    "gptj": ("cached", GPT | {"rotary_dim": 4}),
+    "stablelm": ("cached", {}),
+    "llama4_text": ("cached", {"intermediate_size_mlp": 64, "num_local_experts": 2}),
+    "lfm2": ("plain", {"layer_types": ["conv", "full_attention"]}),
+    "mamba": ("plain", {}),
+    "mamba2": ("plain", {"num_heads": 8, "head_dim": 8, "state_size": 8, "n_groups": 1}),
+    "jamba": ("plain", {"num_experts": 2}),
+    "qwen3_next": ("plain", {}),
+    "recurrent_gemma": ("plain", {}),
 }
 GROUPS = [
     ([5, 6, 7, 8, 9, 10], [[20, 21, 22, 23, 24, 25, 26], [27, 28, 2]]),
@@ -85,7 +88,7 @@ def test_packed_equals_plain_in_value_and_gradient(family):
     model = tiny(family, PACKED[family])
     engine = choose_engine(model, 0)
     assert engine.packed, engine.description
-    expected, slopes = run(model, Engine(packed=False), GROUPS)
+    expected, slopes = run(model, Engine(), GROUPS)
     found, others = run(model, engine, GROUPS)
     assert ((found - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
     assert (others - slopes).norm() <= 1e-5 * slopes.norm()
@@ -94,14 +97,27 @@ def test_packed_equals_plain_in_value_and_gradient(family):
     torch.testing.assert_close(torch.cat(by_group[::-1]), found, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", REFUSED)
-def test_what_cannot_be_packed_is_refused_with_the_reason(family):
-    model = tiny(family, REFUSED[family])
+@pytest.mark.parametrize("family", NOT_PACKED)
+def test_what_cannot_be_packed_drops_a_tier_and_says_why(family):
+    rows, changes = NOT_PACKED[family]
+    model = tiny(family, changes)
     before = model.config._attn_implementation
     engine = choose_engine(model, 0)
-    assert not engine.packed
-    assert engine.reason
+    assert engine.rows == rows, engine.description
+    assert engine.reason and engine.streamed, engine.description
     assert model.config._attn_implementation == before
+    expected, slopes = run(model, Engine(), GROUPS)
+    found, others = run(model, engine, GROUPS)
+    assert ((found - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
+    assert (others - slopes).norm() <= 1e-5 * slopes.norm()
+
+
+def test_checkpointing_rules_the_cache_out():
+    model = tiny("gptj", GPT | {"rotary_dim": 4})
+    model.gradient_checkpointing_enable()
+    engine = choose_engine(model, 0)
+    assert engine.rows == "plain"
+    assert "checkpointing" in engine.reason
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -119,7 +135,7 @@ def test_adapters_and_activation_checkpointing(checkpointing):
     assert engine.packed, engine.description
     trained = [p for p in model.parameters() if p.requires_grad]
     sides = []
-    for choice in (Engine(packed=False), engine):
+    for choice in (Engine(), engine):
         with choice.engaged(model):
             logps = choice.logps(model, choice.lay_out(GROUPS, "cpu"))
             sides.append(torch.cat([g.flatten() for g in torch.autograd.grad(logps.sum(), trained)]))
@@ -127,30 +143,26 @@ def test_adapters_and_activation_checkpointing(checkpointing):
 
 
 def broken(name):
-    """A layout or an attention with one mistake, as a patch of the room it lives in."""
-    whole = attention_room._attend
+    """The engine's attention with one mistake."""
+    whole = attention_room.causal_attention
 
-    def no_window(query, key, value, scaling, window, softcap):
-        return whole(query, key, value, scaling, None, softcap)
+    def wrong(query, key, value, scoring, sinks=None):
+        if name == "prompt":
+            key, value = key[:, -query.shape[1] :], value[:, -query.shape[1] :]
+        if name == "sinks":
+            sinks = None
+        change = {"window": {"window": None}, "softcap": {"softcap": None}, "scale": {"scale": 0.5}}
+        return whole(query, key, value, dataclasses.replace(scoring, **change.get(name, {})), sinks)
 
-    def no_softcap(query, key, value, scaling, window, softcap):
-        return whole(query, key, value, scaling, window, None)
-
-    def no_scale(query, key, value, scaling, window, softcap):
-        return whole(query, key, value, 0.5, window, softcap)
-
-    def blind_to_prompt(query, key, value, scaling, window, softcap):
-        length = query.shape[2]
-        return whole(query, key[:, :, -length:], value[:, :, -length:], scaling, window, softcap)
-
-    return {"window": no_window, "softcap": no_softcap, "scale": no_scale, "prompt": blind_to_prompt}[name]
+    return wrong
 
 
 @pytest.mark.parametrize(
-    ("mistake", "family"), [("window", "mistral"), ("softcap", "gemma2"), ("scale", "llama"), ("prompt", "llama")]
+    ("mistake", "family"),
+    [("window", "mistral"), ("softcap", "gemma2"), ("scale", "llama"), ("prompt", "llama"), ("sinks", "gpt_oss")],
 )
 def test_a_broken_attention_is_caught_by_the_self_check(monkeypatch, mistake, family):
-    monkeypatch.setattr(attention_room, "_attend", broken(mistake))
+    monkeypatch.setattr(attention_room, "causal_attention", broken(mistake))
     engine = choose_engine(tiny(family, PACKED[family]), 0)
     assert not engine.packed
     assert "differ" in engine.reason
@@ -162,13 +174,13 @@ def test_broken_positions_are_caught_by_the_self_check(monkeypatch):
     def wrong(cls, groups, *, device):
         batch = right(cls, groups, device=device)
         row = torch.arange(batch.ids_1T.shape[1])[None]
-        return PackedBatch(batch.ids_1T, row, batch.spans, batch.predict_N, batch.target_N, batch.row_N, batch.lengths)
+        return dataclasses.replace(batch, position_1T=row)
 
     monkeypatch.setattr(PackedBatch, "of", classmethod(wrong))
     assert not choose_engine(tiny("llama", {}), 0).packed
 
 
-def test_no_tensor_of_tokens_by_vocabulary_is_made_with_a_frozen_head():
+def test_no_tensor_of_tokens_by_vocabulary_is_made():
     """The widest tensor of a forward and backward pass, by number of entries, against N x V."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -184,15 +196,14 @@ def test_no_tensor_of_tokens_by_vocabulary_is_made_with_a_frozen_head():
 
     vocabulary = 20_000
     groups = [([5, 6, 7], [list(range(20, 60)), list(range(60, 90))])] * 3
-    for trained_head, made in ((False, False), (True, True)):
+    for trained_head, streamed in ((False, True), (True, True), (True, False)):
         model = tiny_llama(vocabulary, tie_word_embeddings=False)
         model.get_input_embeddings().requires_grad_(False)
         model.lm_head.requires_grad_(trained_head)
-        engine = choose_engine(model, 0)
-        assert engine.streamed != trained_head, engine.description
+        engine = dataclasses.replace(choose_engine(model, 0), streamed=streamed)
         with Widest() as widest, engine.engaged(model):
             engine.logps(model, engine.lay_out(groups, "cpu")).sum().backward()
-        assert (widest.entries >= 210 * vocabulary) == made, widest.entries
+        assert (widest.entries >= 210 * vocabulary) == (not streamed), widest.entries
 
 
 def test_attention_is_the_models_own_outside_the_engine():

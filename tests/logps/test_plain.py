@@ -64,12 +64,12 @@ def test_frozen_copy_stays_while_the_model_moves():
     reference = FrozenCopy.of(model)
     batch = AnswerBatch.of(PROMPTS, ANSWERS, pad_id=0, device="cpu")
     before = answer_logps(model, batch)
-    torch.testing.assert_close(reference.logps(Engine(packed=False), batch), before.detach(), rtol=0, atol=0)
+    torch.testing.assert_close(reference.logps(Engine(), batch), before.detach(), rtol=0, atol=0)
     with torch.no_grad():
         model.lm_head.weight.add_(0.1 * torch.randn_like(model.lm_head.weight))
-    torch.testing.assert_close(reference.logps(Engine(packed=False), batch), before.detach(), rtol=0, atol=0)
+    torch.testing.assert_close(reference.logps(Engine(), batch), before.detach(), rtol=0, atol=0)
     assert not torch.allclose(answer_logps(model, batch), before)
-    assert not reference.logps(Engine(packed=False), batch).requires_grad
+    assert not reference.logps(Engine(), batch).requires_grad
 
 
 def tiny_family(name):

@@ -21,14 +21,16 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-import penchant
 from penchant import numpy as oracle
-from penchant.objectives import METHODS, Method
+from penchant.objectives import LOSSES, METHODS, Method, vocabulary
+from penchant.objectives.vocabulary import TERMS, Shape
 
 
 def _rows() -> Any:
-    path = Path(__file__).with_name("rows.py")
-    spec = importlib.util.spec_from_file_location("objectives_rows", path)
+    folder = Path(__file__).with_name("rows")
+    spec = importlib.util.spec_from_file_location(
+        "objectives_rows", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     module = sys.modules["objectives_rows"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -64,7 +66,7 @@ class Library:
 
 def _torch_slopes(function: Callable[..., Any], inputs: Sequence[Any], by: tuple[int, ...]) -> list[Any]:
     leaves = [x.detach().clone().requires_grad_() if i in by else x for i, x in enumerate(inputs)]
-    return list(torch.autograd.grad(function(*leaves).sum(), [leaves[i] for i in by]))
+    return list(torch.autograd.grad(function(*leaves).sum(), [leaves[i] for i in by], materialize_grads=True))
 
 
 def _jax_slopes(function: Callable[..., Any], inputs: Sequence[Any], by: tuple[int, ...]) -> list[Any]:
@@ -111,14 +113,8 @@ def jax_library() -> Iterator[Library]:
 
 @pytest.fixture(params=rows.ROWS, ids=str)
 def row(request: pytest.FixtureRequest) -> Any:
-    """Every golden row in turn; see rows.py."""
+    """Every golden row in turn; see rows/."""
     return request.param
-
-
-@pytest.fixture
-def recompute() -> Callable[..., Any]:
-    """The high-precision recipe of the golden rows."""
-    return rows.recompute
 
 
 @pytest.fixture
@@ -132,16 +128,49 @@ def method(request: pytest.FixtureRequest) -> Method:
     return request.param
 
 
+@pytest.fixture(params=[m for m in METHODS.values() if not m.couples_rows], ids=_name)
+def rowwise_method(request: pytest.FixtureRequest) -> Method:
+    """Every method whose loss is one number per row, in turn."""
+    return request.param
+
+
 @dataclass(frozen=True)
 class Objective:
-    """One published loss beside the oracle's loss and closed-form derivative; ``steep`` are the inputs with a slope."""
+    """One published loss beside the oracle's loss and closed-form derivative."""
 
-    name: str
-    steep: tuple[int, ...]
+    loss: Callable[..., Any]
 
     @property
-    def loss(self) -> Callable[..., Any]:
-        return getattr(penchant, f"{self.name}_loss")
+    def name(self) -> str:
+        return self.loss.__name__.removesuffix("_loss")
+
+    @property
+    def terms(self) -> list[str]:
+        return [name for name in inspect.signature(self.loss).parameters if name in TERMS]
+
+    @property
+    def constants(self) -> list[str]:
+        return [name for name in inspect.signature(self.loss).parameters if name in vocabulary.CONSTANTS]
+
+    @property
+    def steep(self) -> tuple[int, ...]:
+        """The inputs with a slope, by position."""
+        return tuple(i for i, name in enumerate(self.terms) if TERMS[name].gradient)
+
+    @property
+    def couples_rows(self) -> bool:
+        return "reduction" not in inspect.signature(self.loss).parameters
+
+    @property
+    def slope_floor(self) -> float:
+        """The absolute error of a slope: it is a difference of shares of up to 1 where answers or rows compete."""
+        competes = self.couples_rows or any(TERMS[name].shape is Shape.LIST for name in self.terms)
+        return 1e-14 if competes else 1e-300
+
+    @property
+    def unreduced(self) -> dict[str, str]:
+        """The options that leave a loss per row, where there is one."""
+        return {} if self.couples_rows else {"reduction": "none"}
 
     @property
     def true_loss(self) -> Callable[..., Any]:
@@ -152,13 +181,7 @@ class Objective:
         return getattr(oracle, f"{self.name}_grad")
 
 
-OBJECTIVES = [
-    Objective("dpo", (0, 1)),
-    Objective("ipo", (0, 1)),
-    Objective("kto", (0,)),
-    Objective("simpo", (0, 1)),
-    Objective("orpo", (0, 1)),
-]
+OBJECTIVES = [Objective(loss) for loss in LOSSES.values()]
 
 
 @pytest.fixture
@@ -167,9 +190,33 @@ def objectives() -> dict[str, Objective]:
 
 
 @pytest.fixture(params=OBJECTIVES, ids=_name)
-def objective(request: pytest.FixtureRequest) -> Objective:
-    """The five losses in turn."""
+def any_objective(request: pytest.FixtureRequest) -> Objective:
+    """Every published loss in turn."""
     return request.param
+
+
+@pytest.fixture(params=[objective for objective in OBJECTIVES if not objective.couples_rows], ids=_name)
+def objective(request: pytest.FixtureRequest) -> Objective:
+    """Every published loss that is one number per row, in turn."""
+    return request.param
+
+
+def variants() -> list[tuple[str, dict[str, Any]]]:
+    """Losses with constants to try: each combination of constants and words that golden rows name, once."""
+    found: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
+    for row in rows.ROWS:
+        if row.function in LOSSES:
+            words = sorted(
+                f"{name}={value}" if isinstance(value, str) else name for name, value in row.constants.items()
+            )
+            found.setdefault((row.function, *words), (row.function.removesuffix("_loss"), row.constants))
+    return list(found.values())
+
+
+@pytest.fixture(params=variants(), ids=lambda case: "-".join(map(str, (case[0], *case[1].values()))))
+def variant(request: pytest.FixtureRequest, objectives: dict[str, Objective]) -> tuple[Objective, dict[str, Any]]:
+    name, constants = request.param
+    return objectives[name], constants
 
 
 # --- random input ----------------------------------------------------------------------------------------------------
@@ -181,25 +228,36 @@ def numbers(low: float, high: float) -> st.SearchStrategy[float]:
 
 CONSTANTS = {
     "beta": numbers(0.01, 10),
+    "beta_prime": numbers(0.1, 10),
     "gamma": numbers(-5, 5),
+    "alpha": numbers(0, 2),
     "lambda_": numbers(0, 2),
     "label_smoothing": numbers(0, 0.49),
     "desirable_weight": numbers(0, 3),
     "undesirable_weight": numbers(0, 3),
     "value_function": st.sampled_from(["log_sigmoid", "sigmoid"]),
 }
+ANSWERS = 4  # per list
 
 
 def _entry(name: str, per_token: bool) -> st.SearchStrategy[Any]:
-    if name.endswith("lengths"):
-        return st.integers(1, 64)
-    if name == "is_desirable":
-        return st.booleans()
-    if name == "z_ref":
-        return numbers(0, 5)
-    if name.startswith("log_ratio"):
-        return numbers(-100, 100)
-    return numbers(-20, -1e-6) if per_token else numbers(-500, 0)
+    term = TERMS[name]
+    if term.positive:
+        number: st.SearchStrategy[Any] = st.integers(1, 64)
+    elif term.binary:
+        number = st.booleans()
+    elif name == "z_ref" or name.endswith("_kl"):
+        number = numbers(0, 5)
+    elif "log_ratio" in name:
+        number = numbers(-100, 100)
+    else:
+        number = numbers(-20, -1e-6) if per_token else numbers(-500, 0)
+    return st.lists(number, min_size=ANSWERS, max_size=ANSWERS) if term.shape is Shape.LIST else number
+
+
+def _per_token(names: Sequence[str]) -> bool:
+    """Whether the loss divides log-probs by lengths, and so may ask for log-probs per token of a likely size."""
+    return "chosen_logps" in names and "chosen_lengths" in names
 
 
 @pytest.fixture
@@ -207,8 +265,8 @@ def random_rows() -> Callable[..., list[np.ndarray]]:
     """Draws a loss's inputs: one column per parameter, in order, with ``count`` entries each."""
 
     def draw(data: st.DataObject, loss: Callable[..., Any], count: int = 4) -> list[np.ndarray]:
-        names = [name for name, p in inspect.signature(loss).parameters.items() if name not in CONSTANTS][:-1]
-        per_token = "chosen_lengths" in names
+        names = Objective(loss).terms
+        per_token = _per_token(names)
         columns = [
             data.draw(st.lists(_entry(name, per_token), min_size=count, max_size=count), label=name) for name in names
         ]
@@ -234,19 +292,32 @@ def points() -> Callable[..., list[np.ndarray]]:
 
     def cloud(objective: Objective, count: int = 200) -> list[np.ndarray]:
         rng = np.random.default_rng(20240501)
-        ratios = [rng.normal(0, 20, count) for _ in range(2)]
-        if objective.name == "dpo":
-            refs = [rng.uniform(-400, -100, count) for _ in range(2)]
-            return [refs[0] + ratios[0], refs[1] + ratios[1], *refs]
-        if objective.name == "ipo":
-            return ratios
-        if objective.name == "kto":
-            return [ratios[0], rng.random(count) < 0.5, rng.uniform(0, 5, count)]
-        lengths = [rng.integers(1, 65, count) for _ in range(2)]
-        means = [-np.exp(rng.normal(0, 1.5, count)) for _ in range(2)]
-        return summed([*means, *lengths], per_token=True)
+        names = objective.terms
+        per_token = _per_token(names)
+        columns: dict[str, np.ndarray] = {}
+        for name in sorted(names, key=lambda name: not name.startswith("ref_")):  # the policy stands near the reference
+            columns[name] = _cloud_column(name, rng, count, per_token, columns)
+        return summed([columns[name] for name in names], per_token)
 
     return cloud
+
+
+def _cloud_column(
+    name: str, rng: np.random.Generator, count: int, per_token: bool, others: dict[str, np.ndarray]
+) -> np.ndarray:
+    term = TERMS[name]
+    size = (count, ANSWERS) if term.shape is Shape.LIST else (count,)
+    if term.positive:
+        return rng.integers(1, 65, size)
+    if term.binary:
+        return rng.random(size) < 0.5
+    if name == "z_ref" or name.endswith("_kl"):
+        return rng.uniform(0, 5, size)
+    if name.startswith("ref_"):
+        return rng.uniform(-400, -100, size)
+    if per_token:
+        return -np.exp(rng.normal(0, 1.5, size))
+    return rng.normal(0, 20, size) + others.get(name.replace("policy_", "ref_"), 0.0)
 
 
 def summed(columns: list[np.ndarray], per_token: bool) -> list[np.ndarray]:

@@ -32,8 +32,9 @@ rows = {
     "simpo": ([-12.0, -12.0], [-30.0, -30.0], [8, 8], [15, 15]),
     "orpo": ([-12.0, -12.0], [-30.0, -30.0], [8, 8], [15, 15]),
 }
-for name, method in penchant.METHODS.items():
-    columns, constants = rows[name], method.constants
+for name, columns in rows.items():
+    method = penchant.METHODS[name]
+    constants = method.constants
     number = method.loss(*(column[0] for column in columns), **constants)
     assert type(number) is float, name
     assert method.loss(*columns, **constants, reduction="none") == [number, number], name

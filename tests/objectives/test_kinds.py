@@ -15,7 +15,7 @@ REDUCTIONS = ("none", "mean", "sum")
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_numbers_give_a_float(objective, points, reduction):
-    first = [column[0].item() for column in points(objective, 1)]
+    first = [column[0].tolist() for column in points(objective, 1)]
     result = objective.loss(*first, reduction=reduction)
     assert type(result) is float
     assert result == objective.loss(*first)
@@ -55,8 +55,8 @@ def test_mean_is_the_default(objective, points, library):
 @pytest.mark.parametrize("kind", ["python number", "0-dimensional array"])
 def test_a_scalar_serves_every_row_with_all_its_digits(objective, points, library, kind):
     columns = points(objective, 3)
-    spread = [columns[0], *(np.full(3, column[0]) for column in columns[1:])]
-    one = (lambda column: column[0].item()) if kind == "python number" else (lambda column: library.array(column[0]))
+    spread = [columns[0], *(np.broadcast_to(column[0], column.shape) for column in columns[1:])]
+    one = (lambda column: column[0].tolist()) if kind == "python number" else (lambda column: library.array(column[0]))
     result = objective.loss(library.array(columns[0]), *map(one, columns[1:]), reduction="none")
     assert isinstance(result, library.kind)
     expected = objective.loss(*library.arrays(spread), reduction="none")

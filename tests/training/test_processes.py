@@ -12,18 +12,26 @@ import torch
 
 import penchant
 from penchant.objectives import METHODS
+from penchant.training.inputs import missing_inputs
+
+TRAINABLE = [name for name, method in METHODS.items() if not missing_inputs(method)]
 
 COMMON = {"batch_size": 8, "max_steps": 3, "learning_rate": 5e-3}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_two_processes_equal_one(method, tiny_model_folder, pairs_file, labelled_file, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "stored"), [*((method, False) for method in TRAINABLE), ("dpo", True), ("kto", True)]
+)
+def test_two_processes_equal_one(method, stored, tiny_model_folder, pairs_file, labelled_file, tmp_path):
+    """With the reference live, and from a store that the two processes fill together."""
     from safetensors.torch import load_file
 
     data = str(pairs_file if METHODS[method].needs_pairs else labelled_file)
     settings = {"model": str(tiny_model_folder), "data": data, "method": method} | COMMON
     one = penchant.train(**settings, output_dir=tmp_path / "one", use_cpu=True)
+    if stored:
+        settings["reference_store"] = str(tmp_path / "store")
     options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     launch = [
         "-m",

@@ -11,6 +11,9 @@ import pytest
 
 import penchant
 from penchant.objectives import METHODS
+from penchant.training.inputs import missing_inputs
+
+TRAINABLE = [name for name, method in METHODS.items() if not missing_inputs(method)]
 
 DATA = os.environ.get("PENCHANT_REAL_DATA")
 LANDMARKS = {"dpo": math.log(2), "ipo": 25.0, "kto": 0.5}
@@ -25,7 +28,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINABLE)
 def test_ten_steps(method, dtype, tmp_path):
     from penchant.demo import smollm2_path
 

@@ -16,7 +16,10 @@ from penchant.logps import AnswerBatch, Engine, answer_logps
 from penchant.objectives import METHODS
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training import PreferenceConfig, PreferenceTrainer
+from penchant.training.inputs import missing_inputs
 from penchant.training.microbatch import cut
+
+TRAINABLE = [name for name, method in METHODS.items() if not missing_inputs(method)]
 
 CUTS = {"8x1": 1, "4x2": 2, "3+3+2": 3, "1x8": 8}
 
@@ -73,7 +76,7 @@ def gradients(trainer, data, **cut_settings):
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINABLE)
 def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lora):
     trainer = make_trainer(method, dtype=dtype, lora=lora)
     data = rows[METHODS[method].needs_pairs]
@@ -87,12 +90,13 @@ def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lo
     _, by_tokens, _ = gradients(trainer, data, micro_batch_size=None, micro_batch_tokens=100)
     assert (by_tokens - whole).norm() / whole.norm() <= 1e-6
     assert trainer.engine.packed
-    trainer.engine = Engine(packed=False)
+    trainer.engine = Engine()
     _, plain, _ = gradients(trainer, data, micro_batch_tokens=10**6)
-    assert (plain - whole).norm() / whole.norm() <= 1e-6
+    kernels_differ = 1e-5 if dtype == torch.float32 else 1e-6  # the engine's own promise: packed and plain are two sums
+    assert (plain - whole).norm() / whole.norm() <= kernels_differ
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINABLE)
 def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, method):
     trainer = make_trainer(method)
     data = rows[METHODS[method].needs_pairs]
@@ -100,7 +104,7 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
     batch = lambda answers: AnswerBatch.of([r.prompt_ids for r in data], answers, pad_id=0, device="cpu")  # noqa: E731
     score = lambda b, f: f(b).detach().numpy()  # noqa: E731
     policy = lambda b: answer_logps(trainer.model, b)  # noqa: E731
-    reference = lambda b: trainer.reference.logps(Engine(packed=False), b)  # noqa: E731
+    reference = lambda b: trainer.reference.logps(Engine(), b)  # noqa: E731
     if method == "kto":
         own, other = batch([r.completion_ids for r in data]), batch([r.mismatched_ids for r in data])
         z_ref = max(0.0, float(np.mean(score(other, policy) - score(other, reference))))
@@ -109,14 +113,14 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
         assert metrics["kl"] == pytest.approx(z_ref)
     else:
         w, l = batch([r.chosen_ids for r in data]), batch([r.rejected_ids for r in data])  # noqa: E741
-        logps = score(w, policy), score(l, policy)
-        lengths = w.lengths.numpy(), l.lengths.numpy()
-        if method == "dpo":
-            expected = oracle.dpo_loss(*logps, score(w, reference), score(l, reference))
-        elif method == "ipo":
-            expected = oracle.ipo_loss(logps[0] - score(w, reference), logps[1] - score(l, reference))
-        else:
-            expected = getattr(oracle, f"{method}_loss")(*logps, *lengths)
+        known = {"chosen_lengths": w.lengths.numpy(), "rejected_lengths": l.lengths.numpy()}
+        for side, short, answers in (("chosen", "w", w), ("rejected", "l", l)):
+            known[f"policy_{side}_logps"] = known[f"{side}_logps"] = score(answers, policy)
+            if trainer.reference:
+                known[f"ref_{side}_logps"] = score(answers, reference)
+                known[f"log_ratio_{short}"] = known[f"{side}_logps"] - known[f"ref_{side}_logps"]
+        true_loss = getattr(oracle, METHODS[method].loss.__name__)
+        expected = true_loss(*(known[name] for name in METHODS[method].inputs), **METHODS[method].bound)
     assert loss.item() == pytest.approx(expected, rel=1e-9)
 
 
@@ -136,6 +140,20 @@ def test_first_step_is_at_its_landmark(make_trainer, rows, method, lora):
         assert metrics["rewards/accuracies"] == 0.5
 
 
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("stored", [False, True], ids=["live", "stored"])
+def test_autocast_computes_policy_and_reference_alike(make_trainer, rows, tmp_path, lora, stored):
+    store = {"reference_store": str(tmp_path / "store")} if stored else {}
+    trainer = make_trainer("dpo", dtype=torch.float32, lora=lora, moved=False, bf16=True, **store)
+    trainer.check_reference(rows[True])
+    loss, slopes, _ = gradients(trainer, rows[True], micro_batch_size=8, micro_batch_tokens=10**6)
+    exact = make_trainer("dpo", dtype=torch.float32, lora=lora, moved=False)
+    _, expected, _ = gradients(exact, rows[True], micro_batch_size=8, micro_batch_tokens=10**6)
+    assert loss.item() == pytest.approx(np.log(2), abs=1e-3)
+    assert torch.cosine_similarity(slopes, expected, dim=0) > 0.99
+    assert not torch.allclose(slopes, expected, rtol=1e-5), "autocast is not on"
+
+
 def test_reference_that_disagrees_stops_the_run(make_trainer, rows):
     trainer = make_trainer("dpo", moved=True)
     with pytest.raises(InputError, match="disagree before the first step"):
@@ -148,7 +166,7 @@ def test_reference_is_the_model_in_memory_not_the_one_on_disk(make_trainer, rows
     move(trainer.model)
     batch = AnswerBatch.of([rows[True][0].prompt_ids], [rows[True][0].chosen_ids], pad_id=0, device="cpu")
     torch.testing.assert_close(
-        trainer.reference.logps(Engine(packed=False), batch), answer_logps(start, batch).detach(), rtol=0, atol=0
+        trainer.reference.logps(Engine(), batch), answer_logps(start, batch).detach(), rtol=0, atol=0
     )
 
 

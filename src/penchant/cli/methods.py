@@ -28,20 +28,33 @@ def methods(*, json: bool = False) -> None:
 
     console = Console()
     table = Table(show_lines=True)
-    for heading in ("method", "ref", "pairs", "formula, and what sets it apart", "constants and paper"):
+    for heading in ("method", "rows", "needs", "formula, and what sets it apart"):
         table.add_column(heading)
+    table.add_column("constants and paper", min_width=len("arXiv:2305.18290"))
     for method in METHODS.values():
-        name, reference, pairs, difference, formula, constants, paper = cells(method)
+        name, _, _, _, difference, formula, constants, paper = cells(method)
         what = Text.assemble((formula, "bold"), "\n", difference)
-        table.add_row(name, reference, pairs, what, Text.assemble(constants.replace(", ", "\n"), "\n", (paper, "dim")))
+        needs = "\n".join(method.needs) or "nothing else"
+        table.add_row(
+            name, method.data, needs, what, Text.assemble(constants.replace(", ", "\n"), "\n", (paper, "dim"))
+        )
     console.print(table)
     console.print(LEGEND, highlight=False, markup=False)
 
 
-HEADINGS = ("method", "needs reference", "needs pairs", "key difference", "formula", "default constants", "paper")
+HEADINGS = (
+    "method",
+    "needs reference",
+    "needs pairs",
+    "also needs",
+    "key difference",
+    "formula",
+    "default constants",
+    "paper",
+)
 LEGEND = (
     "a, b: log-ratio policy/reference of the chosen, rejected answer; r: of a single answer; "
-    "p̄: log-prob per token; odds = P/(1-P) with P = exp(p̄)"
+    "p̄: log-prob per token; m, n: tokens of the chosen, rejected answer; odds = P/(1-P) with P = exp(p̄)"
 )
 
 
@@ -53,7 +66,8 @@ def cells(method: Method) -> tuple[str, ...]:
     return (
         method.name,
         "yes" if method.needs_reference else "no",
-        "yes" if method.needs_pairs else "no",
+        "yes" if method.needs_pairs else f"no, {method.data}",
+        ", ".join(need for need in method.needs if need != "reference") or "-",
         method.key_difference,
         method.formula,
         constants,
@@ -88,6 +102,8 @@ def _facts(method: Method) -> dict[str, Any]:
         "method": method.name,
         "needs_reference": method.needs_reference,
         "needs_pairs": method.needs_pairs,
+        "rows": method.data,
+        "needs": list(method.needs),
         "key_difference": method.key_difference,
         "formula": method.formula,
         "default_constants": {shown(name): value for name, value in method.constants.items()},

@@ -60,6 +60,11 @@ def parse_value(text: str) -> Any:
     return _number(value)
 
 
+def parse_constant(text: str) -> Any:
+    """A method's constant as typed: a number if it is one, else the word itself; needs no YAML."""
+    return _number(text)
+
+
 def _number(value: Any) -> Any:
     """YAML 1.1 reads 2e-5 as a string; people mean the number."""
     if not isinstance(value, str):

@@ -51,7 +51,7 @@ def train(
     data
         One or more files (JSONL, JSON, Parquet) of preference pairs, or of labelled answers for kto.
     method
-        dpo, ipo, kto, simpo or orpo; see "penchant methods". [default: dpo]
+        A name in the table of "penchant methods": dpo, ipo, kto, simpo, orpo ... [default: dpo]
     output_dir
         The run folder. [default: runs/METHOD]
     eval_data

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A sampled answer: its text, its length in tokens (end-of-turn included), and whether it ended by itself."""
-
-    text: str
-    tokens: int
-    ended: bool
+from penchant.evaluation.answer import Answer
 
 
 @torch.no_grad()
@@ -43,34 +36,68 @@ def sample_answers(
         on_batch: Called after each batch with the number of questions done.
     """
     torch.manual_seed(seed)
-    was_training, side = model.training, tokenizer.padding_side
-    model.eval()
-    tokenizer.padding_side = "left"
+    chats = [[{"role": "user", "content": question}] for question in questions]
+    prompts: list[list[int]] = tokenizer.apply_chat_template(chats, add_generation_prompt=True)["input_ids"]
     answers: list[Answer] = []
-    for start in range(0, len(questions), batch_size):
-        chats = [[{"role": "user", "content": question}] for question in questions[start : start + batch_size]]
-        inputs = tokenizer.apply_chat_template(
-            chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
-        ).to(model.device)
-        choice = (
-            {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature > 0 else {"do_sample": False}
-        )
-        output = model.generate(
-            **inputs,
-            **choice,
+    for start in range(0, len(prompts), batch_size):
+        answers += generate(
+            model,
+            tokenizer,
+            prompts[start : start + batch_size],
             max_new_tokens=max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            use_cache=True,
+            temperature=temperature,
+            end_of_turn=tokenizer.eos_token_id,
         )
-        answers += [_answer(tokenizer, row.tolist()) for row in output[:, inputs["input_ids"].shape[1] :]]
         on_batch(len(answers))
-    model.train(was_training)
-    tokenizer.padding_side = side
     return answers
 
 
-def _answer(tokenizer: Any, ids: list[int]) -> Answer:
-    ended = tokenizer.eos_token_id in ids
-    kept = ids[: ids.index(tokenizer.eos_token_id) + 1] if ended else ids
-    return Answer(tokenizer.decode(kept, skip_special_tokens=True).strip(), len(kept), ended)
+@torch.no_grad()
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    end_of_turn: int,
+    top_p: float = 1.0,
+) -> list[Answer]:
+    """One answer to each prompt, given as token ids, in one batch padded on the left."""
+    width = max(map(len, prompts))
+    pad, device = tokenizer.pad_token_id, next(model.parameters()).device
+    ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    choice = (
+        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": top_p}
+        if temperature > 0
+        else {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+    )
+    stops = sorted({end_of_turn, tokenizer.eos_token_id})
+    with _evaluating(model):
+        output = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            **choice,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=pad,
+            eos_token_id=stops,
+            use_cache=True,
+        )
+    return [_answer(tokenizer, row.tolist(), stops) for row in output[:, width:]]
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def _answer(tokenizer: Any, ids: list[int], stops: Sequence[int]) -> Answer:
+    end = next((index for index, token in enumerate(ids) if token in stops), None)
+    kept = ids if end is None else ids[: end + 1]
+    return Answer(tokenizer.decode(kept, skip_special_tokens=True).strip(), len(kept), end is not None)

@@ -1,4 +1,4 @@
-"""Shares with intervals."""
+"""Shares, means and differences with 95 % intervals, and the tests that say when no difference is shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr, stdtrit
+
+from penchant.records import Array
+
 _Z95 = 1.959963984540054
+RESAMPLES = 2000
+"""Bootstrap resamples; the percentile interval's own noise is then a few hundredths of its width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,21 @@ class Share:
 
     def __str__(self) -> str:
         return f"{self.value:.0%} [{self.low:.0%}, {self.high:.0%}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean, or a ratio of sums, of n rows with its 95 % interval; the bounds are NaN where n is too small."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:.4g} [too few for an interval]"
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
 def wilson(outcomes: Sequence[float]) -> Share:
@@ -38,10 +61,136 @@ def wilson(outcomes: Sequence[float]) -> Share:
         >>> str(wilson([1.0] * 8 + [0.0] * 2))
         '80% [49%, 94%]'
     """
-    n = len(outcomes)
+    return wilson_of_sum(float(sum(outcomes)), len(outcomes))
+
+
+def wilson_of_sum(total: float, n: int) -> Share:
+    """As :func:`wilson`, from the sum of the outcomes and their number.
+
+    Raises:
+        ValueError: if there is no outcome.
+    """
     if n == 0:
         raise ValueError("no outcomes")
-    share = sum(outcomes) / n
+    share = total / n
     centre = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
     half = _Z95 / (1 + _Z95**2 / n) * math.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2))
     return Share(share, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+@dataclass(slots=True)
+class RunningMean:
+    """The mean of a stream of independent rows, with Student's interval; batches are merged without cancellation.
+
+    Example:
+        >>> mean = RunningMean()
+        >>> mean.add(np.array([1.0, 2.0]))
+        >>> mean.add(np.array([6.0]))
+        >>> mean.estimate().value
+        3.0
+    """
+
+    n: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: Array) -> None:
+        """Merge a batch of shape ``(rows,)`` (Chan, Golub, LeVeque 1983, equation 1.5)."""
+        count = len(values)
+        if not count:
+            return
+        batch = float(np.mean(values))
+        gap, total = batch - self.mean, self.n + count
+        self.squares += float(np.sum((values - batch) ** 2)) + gap**2 * self.n * count / total
+        self.mean += gap * count / total
+        self.n = total
+
+    def estimate(self) -> Estimate:
+        """Mean and interval; with one row the interval is unknown.
+
+        Raises:
+            ValueError: if there was no row.
+        """
+        if self.n == 0:
+            raise ValueError("no rows")
+        if self.n == 1:
+            return Estimate(self.mean, math.nan, math.nan, 1)
+        half = float(stdtrit(self.n - 1, 0.975)) * math.sqrt(self.squares / (self.n - 1) / self.n)
+        return Estimate(self.mean, self.mean - half, self.mean + half, self.n)
+
+
+class ClusterBootstrap:
+    """Percentile intervals from resampling prompts, not rows: pairs of one prompt are not independent evidence.
+
+    Args:
+        clusters: Shape ``(rows,)``; rows with an equal entry belong to one prompt.
+        seed: Fixes the resamples. Two calls on one object use the same resamples, so differences are paired.
+        resamples: How many.
+
+    References:
+        Bradley Efron, Robert Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+
+    def __init__(self, clusters: Array, *, seed: int = 0, resamples: int = RESAMPLES) -> None:
+        _, index = np.unique(np.asarray(clusters), return_inverse=True)
+        self._index: NDArray[np.int64] = index
+        self.clusters = int(index.max()) + 1 if len(index) else 0
+        self.clustered = self.clusters < len(index)
+        self._seed, self._resamples = seed, resamples
+
+    def sums(self, columns: Array) -> NDArray[np.float64]:
+        """Column sums of every resample, shape ``(resamples, columns)``, from ``columns`` of shape (rows, columns)."""
+        table = np.zeros((self.clusters, columns.shape[1]))
+        np.add.at(table, self._index, columns)
+        generator = np.random.default_rng(self._seed)
+        result = np.empty((self._resamples, columns.shape[1]))
+        for row in result:
+            drawn = generator.integers(0, self.clusters, self.clusters)
+            row[:] = np.bincount(drawn, minlength=self.clusters) @ table
+        return result
+
+    def ratio(self, numerator: Array, denominator: Array | None = None) -> Estimate:
+        """sum(numerator) / sum(denominator) over the rows; without a denominator, the mean.
+
+        One prompt alone gives no interval (NaN).
+        """
+        below = np.ones_like(numerator) if denominator is None else denominator
+        value = float(np.sum(numerator) / np.sum(below))
+        rows = int(np.count_nonzero(below))
+        if len(np.unique(self._index[below != 0])) < 2:
+            return Estimate(value, math.nan, math.nan, rows)
+        sums = self.sums(np.stack([numerator, below], axis=1))
+        present = sums[:, 1] > 0  # a resample may hold none of a small group's prompts
+        low, high = percentiles(sums[present, 0] / sums[present, 1])
+        return Estimate(value, low, high, rows)
+
+    def share(self, outcomes: Array, mask: Array | None = None) -> Share:
+        """Mean of outcomes in [0, 1]: Wilson's interval if every prompt has one row, else the bootstrap's."""
+        mask = np.ones(len(outcomes), dtype=bool) if mask is None else mask
+        if not self.clustered:
+            return wilson_of_sum(float(outcomes[mask].sum()), int(mask.sum()))
+        estimate = self.ratio(outcomes * mask, mask.astype(float))
+        return Share(estimate.value, estimate.low, estimate.high, estimate.n)
+
+
+def percentiles(values: Array) -> tuple[float, float]:
+    """The 2.5 % and 97.5 % points."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value that two classifiers are equally often right, from the rows where one alone is.
+
+    References:
+        Quinn McNemar, "Note on the sampling error of the difference between correlated proportions", 1947; the exact
+        binomial form.
+
+    Example:
+        >>> mcnemar(0, 5)
+        0.0625
+        >>> mcnemar(0, 0)
+        1.0
+    """
+    n = only_first + only_second
+    return 1.0 if n == 0 else min(1.0, 2 * float(bdtr(min(only_first, only_second), n, 0.5)))

@@ -1,18 +1,24 @@
 """From tokens to log-probs: a few numbers per answer. No method's constants are known here."""
 
-from penchant.logps.engine import Engine, choose_engine
+from penchant.logps.choice import choose_engine
+from penchant.logps.engine import Batch, Engine
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
-from penchant.logps.reference import AdapterOff, FrozenCopy, Reference
+from penchant.logps.reference import AdapterOff, FrozenCopy, Reference, Stored
+from penchant.logps.store import ReferenceStore, Source
 
 __all__ = [
     "AdapterOff",
     "AnswerBatch",
+    "Batch",
     "Engine",
     "FrozenCopy",
     "Group",
     "PackedBatch",
     "Reference",
+    "ReferenceStore",
+    "Source",
+    "Stored",
     "answer_logps",
     "choose_engine",
 ]

@@ -1,8 +1,11 @@
-"""The vocabulary projection of a frozen head, without a tensor of answer tokens by vocabulary.
+"""The vocabulary projection without a tensor of answer tokens by vocabulary.
 
-The derivative of a token's log-prob by its hidden state is u = W[y] - softmax(W h) W, whatever the loss. So the forward
-pass, which walks over the vocabulary in tiles anyway, forms u with a running softmax, and the backward pass is one
-multiplication: 4 V H N floating-point operations in all, no logits kept, nothing recomputed.
+*Frozen head.* The derivative of a token's log-prob by its hidden state is u = W[y] - softmax(W h) W, whatever the loss.
+So the forward pass, which walks over the vocabulary in tiles anyway, forms u with a running softmax, and the backward
+pass is one multiplication: 4 V H N floating-point operations in all, nothing recomputed.
+
+*Trained head.* The weights' own gradient depends on the loss, so the backward pass walks over the tiles a second time:
+8 V H N operations. Each tile's gradient is one product over all N tokens, accumulated in float32 and rounded once.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ TILE = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenHead:
-    """A linear head that is not trained, and what the model does to its logits: scale, then soft-cap."""
+class Head:
+    """A linear head, and what the model does to its logits: scale, then soft-cap."""
 
     weight_VH: Tensor
     bias_V: Tensor | None
@@ -29,60 +32,83 @@ class FrozenHead:
 
     def token_logps(self, hidden_NH: Tensor, target_N: Tensor) -> Tensor:
         """Log-prob of each target: nats, shape ``(N,)``, float32 or wider."""
-        logps: Tensor = _TokenLogps.apply(
-            hidden_NH, self.weight_VH, self.bias_V, target_N, self.scale, self.softcap, TILE
-        )
+        shaping = _Shaping(self.scale, self.softcap)
+        logps: Tensor = _TokenLogps.apply(hidden_NH, self.weight_VH, self.bias_V, target_N, shaping, TILE)
         return logps
 
 
-def frozen_head(model: Any) -> FrozenHead | None:
-    """The model's head if it is a plain linear layer without a gradient; how its logits are scaled is a reading of
-    the configuration, to be checked against the model's own logits before it is believed.
+def linear_head(model: Any) -> Head | None:
+    """The model's head if it is a plain linear layer; how its logits are scaled is a reading of the configuration, to
+    be checked against the model's own logits before it is believed.
     """
     layer = model.get_output_embeddings()
-    if type(layer) is not torch.nn.Linear or layer.weight.requires_grad:
+    if type(layer) is not torch.nn.Linear:
         return None
     config = model.config.get_text_config()
     scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
-    return FrozenHead(layer.weight, layer.bias, scale, getattr(config, "final_logit_softcapping", None))
+    softcap = getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
+    return Head(layer.weight, layer.bias, scale, softcap)
 
 
 class _Catch(torch.nn.Module):
     """Stands in for the head: keeps the hidden states that reach it, and answers with one column in place of V."""
 
-    def __init__(self, head: FrozenHead) -> None:
+    def __init__(self, layer: torch.nn.Module, head: Head) -> None:
         super().__init__()
+        self.layer = layer  # its weights stay among the model's parameters
         self.head = head
-        self.hidden: Tensor | None = None
+        self.hidden: list[Tensor] = []
+
+    @property
+    def weight(self) -> Tensor:
+        """For models that look at their head's type."""
+        return self.head.weight_VH
 
     def forward(self, hidden: Tensor) -> Tensor:
-        self.hidden = hidden
+        self.hidden.append(hidden.reshape(-1, hidden.shape[-1]))
         return hidden[..., :1]
 
 
 @contextmanager
 def head_caught(model: Any) -> Iterator[None]:
-    """The model with its frozen head replaced by a catch while the block runs: its forward pass makes no logits."""
-    layer, head = model.get_output_embeddings(), frozen_head(model)
-    assert head is not None, "only a frozen linear head can be caught"
-    model.set_output_embeddings(_Catch(head))
+    """The model with its linear head replaced by a catch while the block runs: its forward pass makes no logits."""
+    layer, head = model.get_output_embeddings(), linear_head(model)
+    assert head is not None, "only a linear head can be caught"
+    model.set_output_embeddings(_Catch(layer, head))
     try:
         yield
     finally:
         model.set_output_embeddings(layer)
 
 
-def caught_logps(model: Any, target_N: Tensor) -> Tensor:
-    """Log-probs of the targets from the hidden states of the last forward pass, which are handed over once."""
+def caught_logps(model: Any, target_N: Tensor, predict_N: Tensor | None = None) -> Tensor:
+    """Log-probs of the targets from the hidden states caught since the last call: all of them in the order they came,
+    or those at ``predict_N``.
+    """
     catch = model.get_output_embeddings()
-    assert isinstance(catch, _Catch) and catch.hidden is not None, "no forward pass reached the head"
-    hidden_1NH, catch.hidden = catch.hidden, None
-    return catch.head.token_logps(hidden_1NH[0], target_N)
+    assert isinstance(catch, _Catch) and catch.hidden, "no forward pass reached the head"
+    hidden, catch.hidden = catch.hidden, []
+    all_MH = torch.cat(hidden) if len(hidden) > 1 else hidden[0]
+    return catch.head.token_logps(all_MH if predict_N is None else all_MH[predict_N], target_N)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shaping:
+    """What becomes of raw products: ``softcap * tanh(scale * raw / softcap)``, or ``scale * raw``."""
+
+    scale: float
+    softcap: float | None
+
+    def __call__(self, raw: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and their derivative by ``scale * raw`` where it is not 1."""
+        logits = raw * self.scale if self.scale != 1.0 else raw
+        if self.softcap is None:
+            return logits, None
+        bent = torch.tanh(logits / self.softcap)
+        return bent * self.softcap, 1 - bent**2
 
 
 class _TokenLogps(torch.autograd.Function):
-    """Forward: log-probs, and the unit gradient where one will be asked for. Backward: a multiplication."""
-
     @staticmethod
     def forward(
         ctx: Any,
@@ -90,48 +116,73 @@ class _TokenLogps(torch.autograd.Function):
         weight_VH: Tensor,
         bias_V: Tensor | None,
         target_N: Tensor,
-        scale: float,
-        softcap: float | None,
+        shaping: _Shaping,
         tile: int,
     ) -> Tensor:
-        wide = torch.promote_types(hidden_NH.dtype, torch.float32)
-        top_N = hidden_NH.new_full((len(hidden_NH),), -torch.inf, dtype=wide)
-        total_N = torch.zeros_like(top_N)
-        asked = ctx.needs_input_grad[0]
-        mean_NH = torch.zeros_like(hidden_NH, dtype=wide) if asked else None
-        for start in range(0, len(weight_VH), tile):
-            rows_vH = weight_VH[start : start + tile]
-            bias_v = None if bias_V is None else bias_V[start : start + tile]
-            logits_Nv, slope_Nv = _shape(
-                torch.nn.functional.linear(hidden_NH, rows_vH, bias_v).to(wide), scale, softcap
-            )
-            new_top_N = torch.maximum(top_N, logits_Nv.amax(1))
-            shrink_N = torch.exp(top_N - new_top_N)
-            weights_Nv = logits_Nv.sub_(new_top_N[:, None]).exp_()
-            total_N = total_N * shrink_N + weights_Nv.sum(1)
-            if mean_NH is not None:
-                pulled_Nv = weights_Nv if slope_Nv is None else weights_Nv.mul_(slope_Nv)
-                mean_NH.mul_(shrink_N[:, None]).add_((pulled_Nv.to(rows_vH.dtype) @ rows_vH).to(wide))
-            top_N = new_top_N
+        trained = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        wanted = ctx.needs_input_grad[0] and not trained
+        log_total_N, mean_NH = _running_softmax(hidden_NH, weight_VH, bias_V, shaping, tile, wanted)
+        wide = log_total_N.dtype
         target_NH = weight_VH[target_N].to(wide)
         raw_N = (hidden_NH.to(wide) * target_NH).sum(1)
         raw_N = raw_N if bias_V is None else raw_N + bias_V[target_N].to(wide)
-        logit_N, slope_N = _shape(raw_N, scale, softcap)
+        logit_N, bend_N = shaping(raw_N)
+        ctx.trained, ctx.shaping, ctx.tile = trained, shaping, tile
         if mean_NH is not None:
-            own_NH = target_NH if slope_N is None else target_NH * slope_N[:, None]
-            ctx.save_for_backward(((own_NH - mean_NH / total_N[:, None]) * scale).to(hidden_NH.dtype))
-        return logit_N - top_N - total_N.log()
+            own_NH = target_NH if bend_N is None else target_NH * bend_N[:, None]
+            ctx.save_for_backward((own_NH - mean_NH).mul_(shaping.scale).to(hidden_NH.dtype))
+        elif trained:
+            ctx.save_for_backward(hidden_NH, weight_VH, bias_V, target_N, log_total_N)
+        return logit_N - log_total_N
 
     @staticmethod
     def backward(ctx: Any, slope_N: Tensor) -> tuple[Tensor | None, ...]:
-        (unit_NH,) = ctx.saved_tensors
-        return (slope_N[:, None] * unit_NH).to(unit_NH.dtype), None, None, None, None, None, None
+        if not ctx.trained:
+            (unit_NH,) = ctx.saved_tensors
+            return (slope_N[:, None] * unit_NH).to(unit_NH.dtype), None, None, None, None, None
+        hidden_NH, weight_VH, bias_V, target_N, log_total_N = ctx.saved_tensors
+        wide, dtype = log_total_N.dtype, weight_VH.dtype
+        d_hidden = torch.zeros_like(hidden_NH, dtype=wide)
+        d_weight = torch.empty_like(weight_VH)
+        d_bias = None if bias_V is None else torch.empty_like(bias_V)
+        for start in range(0, len(weight_VH), ctx.tile):
+            part = slice(start, start + ctx.tile)
+            raw_Nv = _products(hidden_NH, weight_VH, bias_V, part).to(wide)
+            logits_Nv, bend_Nv = ctx.shaping(raw_Nv)
+            slopes_Nv = torch.exp(logits_Nv - log_total_N[:, None]).mul_(-slope_N[:, None])
+            inside = (target_N >= start) & (target_N < start + slopes_Nv.shape[1])
+            rows = inside.nonzero()[:, 0]
+            slopes_Nv.index_put_((rows, target_N[rows] - start), slope_N[rows].to(wide), accumulate=True)
+            slopes_Nv = slopes_Nv if bend_Nv is None else slopes_Nv.mul_(bend_Nv)
+            low_Nv = slopes_Nv.mul_(ctx.shaping.scale).to(dtype)
+            d_hidden += (low_Nv @ weight_VH[part]).to(wide)
+            d_weight[part] = low_Nv.T @ hidden_NH
+            if d_bias is not None:
+                d_bias[part] = slopes_Nv.sum(0).to(dtype)
+        return d_hidden.to(hidden_NH.dtype), d_weight, d_bias, None, None, None
 
 
-def _shape(logits: Tensor, scale: float, softcap: float | None) -> tuple[Tensor, Tensor | None]:
-    """Scaled and capped logits, and the cap's slope where there is a cap."""
-    logits = logits * scale if scale != 1.0 else logits
-    if softcap is None:
-        return logits, None
-    bent = torch.tanh(logits / softcap)
-    return bent * softcap, 1 - bent**2
+def _products(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, part: slice) -> Tensor:
+    return torch.nn.functional.linear(hidden_NH, weight_VH[part], None if bias_V is None else bias_V[part])
+
+
+def _running_softmax(
+    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, shaping: _Shaping, tile: int, with_mean: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Log of the softmax's denominator, and the softmax's mean of the (bent) rows of W where it is wanted."""
+    wide = torch.promote_types(hidden_NH.dtype, torch.float32)
+    top_N = hidden_NH.new_full((len(hidden_NH),), -torch.inf, dtype=wide)
+    total_N = torch.zeros_like(top_N)
+    mean_NH = torch.zeros_like(hidden_NH, dtype=wide) if with_mean else None
+    for start in range(0, len(weight_VH), tile):
+        part = slice(start, start + tile)
+        logits_Nv, bend_Nv = shaping(_products(hidden_NH, weight_VH, bias_V, part).to(wide))
+        new_top_N = torch.maximum(top_N, logits_Nv.amax(1))
+        shrink_N = torch.exp(top_N - new_top_N)
+        weights_Nv = logits_Nv.sub_(new_top_N[:, None]).exp_()
+        total_N = total_N * shrink_N + weights_Nv.sum(1)
+        if mean_NH is not None:
+            pulled_Nv = weights_Nv if bend_Nv is None else weights_Nv.mul_(bend_Nv)
+            mean_NH.mul_(shrink_N[:, None]).add_((pulled_Nv.to(weight_VH.dtype) @ weight_VH[part]).to(wide))
+        top_N = new_top_N
+    return top_N + total_N.log(), None if mean_NH is None else mean_NH.div_(total_N[:, None])

@@ -35,6 +35,7 @@ class PackedBatch:
         target_N: The answer tokens.
         row_N: The answer that each belongs to, counted through the groups.
         lengths: Tokens per answer, shape ``(answers,)``.
+        groups: What was laid out.
     """
 
     ids_1T: Tensor
@@ -44,6 +45,7 @@ class PackedBatch:
     target_N: Tensor
     row_N: Tensor
     lengths: Tensor
+    groups: Sequence[Group]
 
     @classmethod
     def of(cls, groups: Sequence[Group], *, device: Any) -> PackedBatch:
@@ -61,14 +63,19 @@ class PackedBatch:
                 ids += answer[:-1]
                 positions += range(len(prompt), len(prompt) + len(answer) - 1)
             spans.append(Span(start, len(prompt), tuple(len(answer) - 1 for answer in answers)))
-        flat = [answer for _, answers in groups for answer in answers]
-        lengths = torch.tensor([len(answer) for answer in flat], device=device)
         return cls(
-            ids_1T=torch.tensor([ids], device=device),
-            position_1T=torch.tensor([positions], device=device),
-            spans=tuple(spans),
-            predict_N=torch.tensor(predict, device=device),
-            target_N=torch.tensor([token for answer in flat for token in answer], device=device),
-            row_N=torch.repeat_interleave(torch.arange(len(flat), device=device), lengths),
-            lengths=lengths,
+            torch.tensor([ids], device=device),
+            torch.tensor([positions], device=device),
+            tuple(spans),
+            torch.tensor(predict, device=device),
+            *flatten(groups, device),
+            groups,
         )
+
+
+def flatten(groups: Sequence[Group], device: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """All answer tokens in order, the answer that each belongs to, and the answers' lengths."""
+    answers = [answer for _, group in groups for answer in group]
+    lengths = torch.tensor([len(answer) for answer in answers], device=device)
+    tokens = torch.tensor([token for answer in answers for token in answer], device=device)
+    return tokens, torch.repeat_interleave(torch.arange(len(answers), device=device), lengths), lengths

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from penchant.logps.layout import Group
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerBatch:
@@ -20,6 +22,7 @@ class AnswerBatch:
         keep_BT: True where the hidden state predicts an answer token; N positions in all.
         target_N: The answer tokens, row by row.
         row_N: The row each of them belongs to.
+        groups: What was laid out, one answer to a group.
     """
 
     ids_BT: Tensor
@@ -27,6 +30,7 @@ class AnswerBatch:
     keep_BT: Tensor
     target_N: Tensor
     row_N: Tensor
+    groups: Sequence[Group]
 
     @classmethod
     def of(cls, prompts: Sequence[list[int]], answers: Sequence[list[int]], *, pad_id: int, device: Any) -> AnswerBatch:
@@ -44,6 +48,7 @@ class AnswerBatch:
             keep_BT=(position >= starts - 1) & (position < lengths),
             target_N=torch.tensor([token for answer in answers for token in answer], device=device),
             row_N=torch.repeat_interleave(torch.arange(len(rows), device=device), counts),
+            groups=[(prompt, [answer]) for prompt, answer in zip(prompts, answers, strict=True)],
         )
 
     @property
@@ -62,14 +67,14 @@ def answer_logps(model: Any, batch: AnswerBatch) -> Tensor:
     output = model(
         input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=batch.keep_BT, use_cache=False
     )
-    return sum_logps(output.logits, batch.target_N, batch.row_N, batch.ids_BT.shape[0])
+    return sum_by_row(token_logps(output.logits, batch.target_N), batch.row_N, batch.ids_BT.shape[0])
 
 
-def sum_logps(logits_NV: Tensor, target_N: Tensor, row_N: Tensor, rows: int) -> Tensor:
-    """Log-softmax at the targets, float32 or wider, summed by row; shape ``(rows,)``."""
+def token_logps(logits_NV: Tensor, target_N: Tensor) -> Tensor:
+    """Log-softmax at the targets, float32 or wider; shape ``(N,)``."""
     assert logits_NV.shape[0] == target_N.shape[0], "the model did not honour logits_to_keep"
     exact_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
-    return sum_by_row(-torch.nn.functional.cross_entropy(exact_NV, target_N, reduction="none"), row_N, rows)
+    return -torch.nn.functional.cross_entropy(exact_NV, target_N, reduction="none")
 
 
 def sum_by_row(logp_N: Tensor, row_N: Tensor, rows: int) -> Tensor:

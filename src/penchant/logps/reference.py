@@ -9,9 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from penchant.logps.engine import Engine
-from penchant.logps.layout import PackedBatch
-from penchant.logps.plain import AnswerBatch
+from penchant.logps.engine import Batch, Engine
+from penchant.logps.store import ReferenceStore
 
 
 class Reference(Protocol):
@@ -27,7 +26,7 @@ class Reference(Protocol):
         """The model whose forward pass is run."""
         ...
 
-    def logps(self, engine: Engine, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
         """As :meth:`penchant.logps.Engine.logps`, under the reference."""
         ...
 
@@ -40,9 +39,21 @@ class AdapterOff:
     description: str = "the base model, with the adapter switched off"
 
     @torch.no_grad()
-    def logps(self, engine: Engine, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
         with self.model.disable_adapter():
             return engine.logps(self.model, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Log-probs computed before training and kept on disk: no second model in memory, no forward pass in a step."""
+
+    model: Any
+    store: ReferenceStore
+    description: str
+
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return self.store.logps(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +68,5 @@ class FrozenCopy:
         return cls(copy.deepcopy(model).requires_grad_(False).eval())
 
     @torch.no_grad()
-    def logps(self, engine: Engine, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
         return engine.logps(self.model, batch)

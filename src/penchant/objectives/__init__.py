@@ -1,7 +1,22 @@
 """The published objectives as plain functions, and the catalogue of methods. No torch is imported here."""
 
-from penchant.objectives.catalogue import METHODS, Method, Paper, get_method
-from penchant.objectives.pairwise import dpo_loss, ipo_loss, orpo_loss, simpo_loss
-from penchant.objectives.unpaired import kto_loss
+from typing import TYPE_CHECKING
 
-__all__ = ["METHODS", "Method", "Paper", "dpo_loss", "get_method", "ipo_loss", "kto_loss", "orpo_loss", "simpo_loss"]
+from penchant.objectives.catalogue import METHODS as METHODS
+from penchant.objectives.catalogue import Method as Method
+from penchant.objectives.catalogue import Paper as Paper
+from penchant.objectives.catalogue import get_method as get_method
+
+if TYPE_CHECKING:
+    from penchant.objectives.anchored import *
+    from penchant.objectives.lengths import *
+    from penchant.objectives.links import *
+    from penchant.objectives.listwise import *
+    from penchant.objectives.logistic import *
+    from penchant.objectives.pair_anchors import *
+    from penchant.objectives.token_level import *
+
+LOSSES = {method.loss.__name__: method.loss for method in METHODS.values()}
+"""Every published loss by its function's name; each is an attribute of this package and of ``penchant`` too."""
+
+globals().update(LOSSES)

@@ -12,7 +12,7 @@ import numpy as np
 
 from penchant.arrays import peek, stop_gradient, unify
 from penchant.errors import InputError, shorten, suggest
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS, ROW_TERMS, admits
+from penchant.objectives.vocabulary import CHOICES, CONSTANTS, TERMS, Shape, admits
 from penchant.records import Array
 
 P = ParamSpec("P")
@@ -21,15 +21,17 @@ P = ParamSpec("P")
 def objective(loss: Callable[P, Array]) -> Callable[P, Array]:
     """Let a loss written for arrays take numbers, lists and arrays of any library, checked by parameter name.
 
-    Row terms become arrays of one library and float type, constants are held to their domain, and terms that carry
+    Terms become arrays of one library and float type, constants are held to their domain, and terms that carry
     no gradient (reference log-probs, ``z_ref``) are detached. The result has the kind that came in.
+
+    A loss without the parameter ``reduction`` couples the rows of its batch and returns one number for all of them.
 
     Raises:
         InputError: if a shape, a label, a length or a constant is out of its domain.
         TypeError: if a parameter of the loss is not in the vocabulary (a mistake of the loss's author).
     """
     signature = inspect.signature(loss)
-    unknown = set(signature.parameters) - set(ROW_TERMS) - set(CONSTANTS) - set(CHOICES)
+    unknown = set(signature.parameters) - set(TERMS) - set(CONSTANTS) - set(CHOICES)
     if unknown:
         raise TypeError(f"{loss.__name__}: not in the vocabulary: {', '.join(sorted(unknown))}")
 
@@ -38,7 +40,7 @@ def objective(loss: Callable[P, Array]) -> Callable[P, Array]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         check_constants(bound.arguments, loss.__name__)
-        rows = {name: value for name, value in bound.arguments.items() if name in ROW_TERMS}
+        rows = {name: value for name, value in bound.arguments.items() if name in TERMS}
         arrays, restore = unify(rows, loss.__name__)
         _check_shapes(arrays, loss.__name__)
         for name, array in arrays.items():
@@ -77,7 +79,7 @@ def _in_domain(name: str, value: Any) -> bool:
 
 def _admit(name: str, array: Array, where: str) -> Array:
     """Hold an input to its domain; labels become booleans, and what carries no gradient is detached."""
-    term = ROW_TERMS[name]
+    term = TERMS[name]
     values = peek(array) if term.positive or term.binary else None
     if values is not None and term.positive and not ((values >= 1) & np.isfinite(values)).all():
         fix = "Count at least one token per answer; drop rows without"
@@ -90,13 +92,23 @@ def _admit(name: str, array: Array, where: str) -> Array:
 
 
 def _check_shapes(arrays: Mapping[str, Array], where: str) -> None:
-    """Every input is a scalar or has one entry per row: (4,) with (4, 1) would silently make (4, 4)."""
-    shapes = {name: tuple(array.shape) for name, array in arrays.items() if tuple(array.shape)}
+    """Every input has the shape its term declares, for the same rows: (4,) with (4, 1) would silently make (4, 4)."""
+    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
     for name, shape in shapes.items():
-        if len(shape) > 1:
-            raise InputError(f"{name!r} has shape {shape}", where=where, fix="Give one number per row: shape (rows,)")
-        if shape == (0,):
+        least = 1 if TERMS[name].shape is Shape.LIST else 0
+        if not least <= len(shape) <= least + 1:
+            raise InputError(f"{name!r} has shape {shape}", where=where, fix=f"Give {TERMS[name].shape.value}")
+        if 0 in shape:
             raise InputError(f"{name!r} is empty", where=where, fix="Give at least one row")
-    if len(set(shapes.values())) > 1:
-        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError("shapes disagree", where=where, got=found, fix="Give one number per row to each")
+        if least and shape[-1] == 1:
+            raise InputError(f"{name!r} has shape {shape}", where=where, fix="Give at least two answers per list")
+    lists = {name: shape for name, shape in shapes.items() if TERMS[name].shape is Shape.LIST}
+    rows = {name: shape[:-1] if name in lists else shape for name, shape in shapes.items()}
+    _agree({name: shape for name, shape in rows.items() if shape}, shapes, "row", where)
+    _agree({name: shape[-1:] for name, shape in lists.items()}, shapes, "answer", where)
+
+
+def _agree(counts: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], unit: str, where: str) -> None:
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {shapes[name]}" for name in counts)
+        raise InputError("shapes disagree", where=where, got=found, fix=f"Give one number per {unit} to each")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from penchant.arrays import log_sigmoid
+import array_api_compat as compat
+
+from penchant.arrays import log_sigmoid, sigmoid
 from penchant.records import Array
 
 
@@ -14,3 +16,28 @@ def logistic(z: Array) -> Array:
 def squared(z: Array, target: float | Array = 1.0) -> Array:
     """(z - target)²: pulls z to the target from both sides."""
     return (z - target) ** 2
+
+
+def hinge(z: Array) -> Array:
+    """max(0, 1 - z): slope -1 below 1, and 0 from 1 on."""
+    return _positive_part(1 - z)
+
+
+def truncated_quadratic(z: Array) -> Array:
+    """max(0, 1 - z)²: the square without its penalty on margins above 1."""
+    return _positive_part(1 - z) ** 2
+
+
+def exponential(z: Array) -> Array:
+    """exp(-z), steeper than the logistic loss on bad pairs; overflows below -709 in float64 and -88 in float32."""
+    return compat.array_namespace(z).exp(-z)
+
+
+def savage(z: Array) -> Array:
+    """σ(-z)²: between 0 and 1, flat on both sides."""
+    return sigmoid(-z) ** 2
+
+
+def _positive_part(x: Array) -> Array:
+    """max(0, x) whose slope at 0 is 0 in every library (their own maxima give 0, 1/2 or 1 there)."""
+    return compat.array_namespace(x).where(x > 0, x, 0 * x)

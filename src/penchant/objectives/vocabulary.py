@@ -1,7 +1,8 @@
-"""The vocabulary of loss parameters: what each name means, its domain, and whether a gradient may flow into it.
+"""The vocabulary of loss parameters: what each name means, its shape and domain, what it takes to know it, and
+whether a gradient may flow into it.
 
 A loss's signature is its contract. Whoever calls a loss (a user, the trainer, the catalogue) reads the parameter
-names, and this page is the dictionary.
+names, and this page is the dictionary. What a method needs is gathered from its terms' ``needs``.
 """
 
 from __future__ import annotations
@@ -9,13 +10,44 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Shape(Enum):
+    """What a term has one number for; the value says which shapes that allows."""
+
+    ROW = "one number per row: shape (rows,), or a scalar for all"
+    LIST = "one number per answer of a list: shape (rows, answers), or (answers,) for one list"
+
+
+DATA = ("pairs", "answers", "lists")
+"""The kinds of rows. A loss's terms belong to exactly one of them."""
+
+NEEDS = {
+    "reference": "log-probs under a reference model",
+    "labels": "a thumbs-up or thumbs-down on each answer",
+    "mismatched answers": "log-probs of answers set under other prompts",
+    "lengths": "token counts",
+    "scores": "ratings of the answers, or of the preference",
+    "margins": "a number per row from the data or the loop",
+    "weights": "a number per row from the data or the loop",
+    "ties": "a mark on pairs that state no preference",
+    "gold answers": "a third answer to imitate",
+    "running mean": "a statistic kept from step to step",
+    "token statistics": "log-probs of parts of an answer, or of its tokens weighted",
+    "vocabulary statistics": "sums over the whole vocabulary at each token",
+    "the whole batch": "all rows at once: the loss couples them and is not a sum over rows",
+}
+"""What a method may need beyond the policy's log-probs of its rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowTerm:
-    """One number per row (or one for all): shape ``(rows,)`` or ``()``."""
+class Term:
+    """An input that comes from data, model or loop, not from the user's choice of constants."""
 
     meaning: str
+    needs: tuple[str, ...] = ()
+    shape: Shape = Shape.ROW
     gradient: bool = True
     positive: bool = False
     binary: bool = False
@@ -40,25 +72,101 @@ class Choice:
 
 _SUM = "nats, summed over the answer's tokens"
 
-ROW_TERMS = {
-    "policy_chosen_logps": RowTerm(f"log-prob of the chosen answer under the policy; {_SUM}"),
-    "policy_rejected_logps": RowTerm(f"log-prob of the rejected answer under the policy; {_SUM}"),
-    "ref_chosen_logps": RowTerm(f"log-prob of the chosen answer under the reference; {_SUM}", gradient=False),
-    "ref_rejected_logps": RowTerm(f"log-prob of the rejected answer under the reference; {_SUM}", gradient=False),
-    "chosen_logps": RowTerm(f"log-prob of the chosen answer under the policy; {_SUM}"),
-    "rejected_logps": RowTerm(f"log-prob of the rejected answer under the policy; {_SUM}"),
-    "log_ratio_w": RowTerm("policy minus reference log-prob of the chosen answer; nats"),
-    "log_ratio_l": RowTerm("policy minus reference log-prob of the rejected answer; nats"),
-    "log_ratio": RowTerm("policy minus reference log-prob of the answer; nats"),
-    "chosen_lengths": RowTerm("tokens of the chosen answer, exactly those summed", gradient=False, positive=True),
-    "rejected_lengths": RowTerm("tokens of the rejected answer, exactly those summed", gradient=False, positive=True),
-    "is_desirable": RowTerm("true for a desirable answer", gradient=False, binary=True),
-    "z_ref": RowTerm("baseline of the log-ratio, an estimate of KL(policy, reference); nats", gradient=False),
+
+def _both(pattern: str, meaning: str, *needs: str, gradient: bool = True, positive: bool = False) -> dict[str, Term]:
+    """A term of pairs for either answer; ``*`` stands for chosen or rejected, ``+`` for w or l."""
+    short = {"chosen": "w", "rejected": "l"}
+    return {
+        pattern.replace("*", side).replace("+", short[side]): Term(
+            meaning.replace("*", side), ("pairs", *needs), gradient=gradient, positive=positive
+        )
+        for side in ("chosen", "rejected")
+    }
+
+
+PAIR_TERMS = {
+    **_both("policy_*_logps", f"log-prob of the * answer under the policy; {_SUM}"),
+    **_both("ref_*_logps", f"log-prob of the * answer under the reference; {_SUM}", "reference", gradient=False),
+    **_both("*_logps", f"log-prob of the * answer under the policy; {_SUM}"),
+    **_both("log_ratio_+", "policy minus reference log-prob of the * answer; nats", "reference"),
+    **_both("*_lengths", "tokens of the * answer, exactly those summed", "lengths", gradient=False, positive=True),
+    **_both("*_scores", "rating of the * answer; higher is better", "scores", gradient=False),
+    **_both("*_win_rates", "share of the policy's own answers that the * answer beats", "scores", gradient=False),
+    "preference_probs": Term("probability that the chosen answer is the better", ("pairs", "scores"), gradient=False),
+    "is_tie": Term("true where neither answer is preferred", ("pairs", "ties"), gradient=False, binary=True),
+    **_both("policy_*_shared_logps", "policy's log-prob of the * answer's first min(m, n) tokens", "token statistics"),
+    **_both(
+        "ref_*_shared_logps",
+        "reference's log-prob of the * answer's first min(m, n) tokens",
+        "reference",
+        "token statistics",
+        gradient=False,
+    ),
+    **_both(
+        "sampled_log_ratio_+", "log-ratio of min(m, n) random tokens of the * answer", "reference", "token statistics"
+    ),
+    **_both(
+        "weighted_log_ratio_+",
+        "the * answer's log-ratios per token, weighted and summed",
+        "reference",
+        "token statistics",
+    ),
+    **_both(
+        "*_sequence_kl",
+        "KL(reference, policy) at each token of the * answer, summed; nats",
+        "reference",
+        "vocabulary statistics",
+    ),
+    **_both(
+        "*_mean_log_collision",
+        "mean over the * answer's tokens of log Σ_v π(v)²; nats",
+        "vocabulary statistics",
+        gradient=False,
+    ),
+    **_both(
+        "*_mean_entropy",
+        "mean over the * answer's tokens of the policy's entropy / log vocabulary size",
+        "vocabulary statistics",
+        gradient=False,
+    ),
+    "gold_logps": Term(f"log-prob of a third answer, to be imitated; {_SUM}", ("pairs", "gold answers")),
+    "gold_lengths": Term("tokens of that answer", ("pairs", "gold answers", "lengths"), gradient=False, positive=True),
+}
+
+ANSWER_TERMS = {
+    "log_ratio": Term("policy minus reference log-prob of the answer; nats", ("answers", "reference")),
+    "is_desirable": Term("true for a desirable answer", ("answers", "labels"), gradient=False, binary=True),
+    "score": Term("rating of the answer; higher is better", ("answers", "scores"), gradient=False),
+    "z_ref": Term(
+        "baseline of the log-ratio, an estimate of KL(policy, reference); nats",
+        ("answers", "mismatched answers"),
+        gradient=False,
+    ),
+}
+
+LIST_TERMS = {
+    "policy_list_logps": Term(f"log-probs of the answers under the policy; {_SUM}", ("lists",), Shape.LIST),
+    "ref_list_logps": Term(
+        f"log-probs of the answers under the reference; {_SUM}", ("lists", "reference"), Shape.LIST, gradient=False
+    ),
+    "list_lengths": Term("tokens of the answers", ("lists", "lengths"), Shape.LIST, gradient=False, positive=True),
+    "list_scores": Term("ratings; higher is better", ("lists", "scores"), Shape.LIST, gradient=False),
+}
+
+TERMS = {
+    **PAIR_TERMS,
+    **ANSWER_TERMS,
+    **LIST_TERMS,
+    "margin": Term("what the chosen answer's score must lead by", ("margins",), gradient=False),
+    "weight": Term("factor of the row's loss", ("weights",), gradient=False),
+    "reward_baseline": Term("running mean of the implicit rewards", ("reference", "running mean"), gradient=False),
 }
 
 CONSTANTS = {
     "beta": Constant("scale of the log-ratios or rewards", "a number > 0", lambda v: v > 0),
     "gamma": Constant("target reward margin", "a number", lambda v: True),
+    "alpha": Constant("the method's own second weight; its docstring says of what", "a number", lambda v: True),
+    "beta_prime": Constant("temperature of the weights over a batch", "a number > 0", lambda v: v > 0),
     "lambda_": Constant("weight of the odds-ratio term", "a number >= 0", lambda v: v >= 0),
     "label_smoothing": Constant("share of labels taken to be flipped", "a number in [0, 0.5)", lambda v: 0 <= v < 0.5),
     "desirable_weight": Constant("weight of desirable answers", "a number >= 0", lambda v: v >= 0),

@@ -1,6 +1,16 @@
 """From text to token ids: the prompt once, the boundary in token space, one end-of-turn token."""
 
-from penchant.tokens.encode import EncodeSettings, Encoding, encode_answers, encode_pairs
+from penchant.tokens.encode import Encoding, encode_answers, encode_pairs
 from penchant.tokens.template import PromptStyle
+from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
 
-__all__ = ["EncodeSettings", "Encoding", "PromptStyle", "encode_answers", "encode_pairs"]
+__all__ = [
+    "EncodeSettings",
+    "Encoding",
+    "PromptStyle",
+    "Tokenised",
+    "encode_answers",
+    "encode_pairs",
+    "fit",
+    "tokenise",
+]

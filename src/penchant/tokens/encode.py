@@ -9,31 +9,11 @@ from typing import Generic, TypeVar
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, TokenAnswer, TokenPair
 from penchant.tokens.template import PromptStyle
+from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
 
-TRUNCATIONS = ("drop", "keep_start", "keep_end")
 _BATCH = 1000
 
 Row = TypeVar("Row", TokenPair, TokenAnswer)
-
-
-@dataclass(frozen=True, slots=True)
-class EncodeSettings:
-    """What happens to long rows.
-
-    Attributes:
-        max_length: Most tokens of prompt and answer together.
-        truncation: ``"drop"`` leaves longer rows out; ``"keep_start"`` cuts the answer's end (which then has no
-            end-of-turn token); ``"keep_end"`` cuts the prompt's beginning, the same for both answers.
-    """
-
-    max_length: int = 1024
-    truncation: str = "drop"
-
-    def __post_init__(self) -> None:
-        if self.truncation not in TRUNCATIONS:
-            raise InputError(f"no truncation {self.truncation!r}", fix=f"Choose one of {', '.join(TRUNCATIONS)}")
-        if self.max_length < 2:
-            raise InputError("max_length must be at least 2", got=str(self.max_length))
 
 
 @dataclass(slots=True)
@@ -75,16 +55,16 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
         prompts = [style.render(pair.prompt, pair.source) for pair in batch]
-        prompt_ids = _encode_prompts(prompts, style)
-        chosen, merged_chosen = _encode_ends(prompts, prompt_ids, [pair.chosen for pair in batch], style)
-        rejected, merged_rejected = _encode_ends(prompts, prompt_ids, [pair.rejected for pair in batch], style)
-        result.merged += merged_chosen + merged_rejected
-        for pair, head, winner, loser in zip(batch, prompt_ids, chosen, rejected, strict=True):
-            fitted = _fit(head, (winner, loser), settings, result, pair.source)
-            if fitted and fitted[1] == fitted[2]:
+        tokenised = tokenise(prompts, [(pair.chosen, pair.rejected) for pair in batch], style)
+        for pair, whole in zip(batch, tokenised, strict=True):
+            fitted = _fit(whole, settings, style, result, pair.source)
+            if fitted is None:
+                continue
+            prompt, (winner, loser) = fitted
+            if winner == loser:
                 result.same_after_cut.append(pair.source)
-            elif fitted:
-                result.rows.append(TokenPair(fitted[0], fitted[1], fitted[2], pair.source))
+            else:
+                result.rows.append(TokenPair(prompt, winner, loser, pair.source))
     return _nonempty(result, settings)
 
 
@@ -100,13 +80,12 @@ def encode_answers(
     for start in range(0, len(answers), _BATCH):
         batch = answers[start : start + _BATCH]
         prompts = [style.render(answer.prompt, answer.source) for answer in batch]
-        prompt_ids = _encode_prompts(prompts, style)
-        completions, merged = _encode_ends(prompts, prompt_ids, [answer.completion for answer in batch], style)
-        result.merged += merged
-        for answer, head, completion in zip(batch, prompt_ids, completions, strict=True):
-            fitted = _fit(head, (completion,), settings, result, answer.source)
-            if fitted:
-                result.rows.append(TokenAnswer(fitted[0], fitted[1], answer.label, answer.source, mismatched_ids=[]))
+        tokenised = tokenise(prompts, [(answer.completion,) for answer in batch], style)
+        for answer, whole in zip(batch, tokenised, strict=True):
+            fitted = _fit(whole, settings, style, result, answer.source)
+            if fitted is not None:
+                prompt, (ids,) = fitted
+                result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, mismatched_ids=[]))
     _nonempty(result, settings)
     result.rows = mismatch(result.rows, settings.max_length)
     return result
@@ -146,53 +125,19 @@ def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> list[TokenAnswer]:
     ]
 
 
-def _encode_prompts(texts: list[str], style: PromptStyle) -> list[list[int]]:
-    """A rendered template brings its own beginning-of-sequence token; plain text gets the tokenizer's."""
-    encoded: list[list[int]] = style.tokenizer(texts, add_special_tokens=not style.chat)["input_ids"]
-    if style.chat:
-        return encoded
-    eos = style.tokenizer.eos_token_id
-    return [ids[:-1] if ids and ids[-1] == eos and len(ids) > 1 else ids for ids in encoded]
-
-
-def _encode_ends(
-    prompts: list[str], prompt_ids: list[list[int]], answers: list[str], style: PromptStyle
-) -> tuple[list[list[int]], int]:
-    """Each answer's tokens as they follow the prompt's, with one end-of-turn token; and how many would have merged.
-
-    The joint text is tokenised. Where its beginning is not the prompt's tokens, a token straddles the boundary: the
-    answer is then tokenised on its own, because generation starts from the prompt's tokens as they are.
-    """
-    whole = _encode_prompts([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], style)
-    alone = style.tokenizer(answers, add_special_tokens=False)["input_ids"]
-    ends, merged = [], 0
-    for head, joint, separate in zip(prompt_ids, whole, alone, strict=True):
-        straddles = joint[: len(head)] != head
-        merged += straddles
-        end = list(separate if straddles else joint[len(head) :])
-        while end and end[-1] == style.end_of_turn:
-            end.pop()
-        ends.append([*end, style.end_of_turn])
-    return ends, merged
-
-
 def _fit(
-    prompt: list[int], answers: tuple[list[int], ...], settings: EncodeSettings, result: Encoding[Row], source: str
-) -> list[list[int]] | None:
-    """Prompt and answers within max_length by the truncation rule, or ``None`` for a dropped row."""
-    longest = max(len(answer) for answer in answers)
-    room: int = settings.max_length - (longest if settings.truncation == "keep_end" else len(prompt))
-    if not prompt:
+    whole: Tokenised, settings: EncodeSettings, style: PromptStyle, result: Encoding[Row], source: str
+) -> tuple[list[int], tuple[list[int], ...]] | None:
+    """The row within max_length, or nothing; what became of it is counted."""
+    if not whole.prompt:
         raise InputError("the prompt has no tokens", where=source, fix="Give a prompt, or a tokenizer with a BOS token")
-    if len(prompt) + longest <= settings.max_length:
-        return [prompt, *answers]
-    if settings.truncation == "drop" or room < 1:
+    result.merged += sum(whole.merged)
+    fitted = fit(whole, settings, style)
+    if fitted is None:
         result.too_long.append(source)
-        return None
-    result.cut.append(source)
-    if settings.truncation == "keep_end":
-        return [prompt[-room:], *answers]
-    return [prompt, *(answer[:room] for answer in answers)]
+    elif fitted[0] is not whole.prompt or fitted[1] is not whole.answers:
+        result.cut.append(source)
+    return fitted
 
 
 def _nonempty(result: Encoding[Row], settings: EncodeSettings) -> Encoding[Row]:

@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from penchant.errors import InputError, shorten
 from penchant.objectives import get_method
+from penchant.training.inputs import check_trainable
 from penchant.training.presets import preset_learning_rate
 
 _REFUSED = {
@@ -37,6 +38,7 @@ class PreferenceConfig(TrainingArguments):
             ``per_device_train_batch_size * gradient_accumulation_steps * processes`` where those are given, else 16.
         micro_batch_size: Most rows in one forward pass; left out, only ``micro_batch_tokens`` limits it.
         micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
+        reference_store: A folder that keeps reference log-probs between runs; left out, every step computes them.
         packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
@@ -57,6 +59,7 @@ class PreferenceConfig(TrainingArguments):
     batch_size: int | None = None
     micro_batch_size: int | None = None
     micro_batch_tokens: int = 1024
+    reference_store: str | None = None
     packing: bool = True
     max_length: int = 1024
     truncation: str = "drop"
@@ -84,8 +87,11 @@ class PreferenceConfig(TrainingArguments):
 
     def __post_init__(self) -> None:
         method = get_method(self.method)
+        check_trainable(method)
         self.constants = {name: self.constants[name] for name in self.constants}
         method.with_constants(self.constants)
+        if self.reference_store is not None and not method.needs_reference:
+            raise InputError(f"method {method.name!r} has no reference, so reference_store has no effect")
         self._check_ranges()
         self._settle_batch_size()
         if self.learning_rate is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,14 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from penchant.data import read_preferences
+from penchant.doctor.checkup import check_up
 from penchant.errors import InputError, shorten
-from penchant.models import LoadedModel, load_model
+from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.records import LabelledAnswer
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
 from penchant.training.config import PreferenceConfig
+from penchant.training.noise import noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
 from penchant.training.progress import ProgressBar
@@ -111,6 +112,10 @@ def train(
                 show_first(console, train_rows[0], loaded.tokenizer)
             if not resume:
                 trainer.check_reference(train_rows[:4])
+                noise = noise_report(trainer, train_rows[:4])
+                if noise:
+                    facts["noise"] = noise
+                    say(f"noise      {noise}")
         facts = {"base model": loaded.description, "data": f"{_named(data)}, {rows.summary()}"} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
@@ -159,6 +164,8 @@ def _read(method: Method, data: Any, eval_data: Any, format: str | None, say: Ca
     held_out = read_preferences(eval_data, unpaired=not method.needs_pairs, format=format) if eval_data else None
     if held_out:
         say(f"eval data  {held_out.summary()}")
+    for line in check_up(rows.rows, held_out.rows if held_out else None):
+        say(f"doctor     {line}")
     return rows, held_out
 
 
@@ -176,9 +183,7 @@ def _named(given: Any) -> Any:
 
 
 def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> LoadedModel:
-    dtype = config.dtype
-    if dtype == "auto":
-        dtype = "float32" if config.device.type == "cpu" else "bfloat16"
+    dtype = automatic_dtype(config.device) if config.dtype == "auto" else config.dtype
     return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
@@ -299,8 +304,6 @@ def _constants(config: PreferenceConfig) -> str:
 def _printer(console: Console, config: PreferenceConfig) -> Callable[[str], None]:
     """Prints on the main process only, and keeps transformers to warnings."""
     transformers_logging.disable_progress_bar()
-    # peft 0.21 asks transformers 5.23 for a property by its old name; nothing a user could change
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     main = config.process_index == 0
     return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True) if main else None
 

@@ -14,12 +14,14 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_measures, pair_measures
 from penchant.errors import InputError
-from penchant.logps import AdapterOff, AnswerBatch, FrozenCopy, Group, PackedBatch, Reference, choose_engine
+from penchant.logps import AdapterOff, Batch, FrozenCopy, Group, Reference, choose_engine
+from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut
+from penchant.training.stored import stored_reference
 
 Rows = list[Any]
 _AGREEMENT = 1e-3
@@ -57,9 +59,9 @@ class PreferenceTrainer(Trainer):
         self.constants = args.full_constants
         if args.disable_dropout:
             disable_dropout(model)
-        self.reference = (reference or default_reference(model)) if self.method.needs_reference else None
-        model.train()
+        model.to(args.device).train()  # the engine is chosen where it will compute
         self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
+        self.reference = reference if self.method.needs_reference else None
         self.meter = Meter()
         super().__init__(
             model=model,
@@ -70,8 +72,26 @@ class PreferenceTrainer(Trainer):
             data_collator=lambda rows: {"rows": rows},
             callbacks=list(callbacks or ()),
         )
+        if self.method.needs_reference and reference is None:
+            rows = [*train_dataset, *(eval_dataset or ())]
+            self.reference = self._stored(rows) if args.reference_store else default_reference(model)
         if isinstance(self.reference, FrozenCopy):
             self.reference.model.to(self.args.device)
+
+    def _stored(self, rows: Rows) -> Reference:
+        """A reference from the store named in the settings, which then holds all of the rows."""
+        with self.compute_loss_context_manager():
+            return stored_reference(
+                self.model,
+                self.engine,
+                self.args.reference_store,
+                rows,
+                about={"model": str(getattr(self.model.config, "name_or_path", ""))},
+                device=self.args.device,
+                max_tokens=4 * self.args.micro_batch_tokens,
+                process=(self.accelerator.process_index, self.accelerator.num_processes),
+                barrier=self.accelerator.wait_for_everyone,
+            )
 
     def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
         """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
@@ -92,6 +112,10 @@ class PreferenceTrainer(Trainer):
             shares.append(loss.detach())
             self.meter.add(measures)
         return torch.stack(shares).sum()
+
+    def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> Any:
+        """Mixed precision for policy and reference alike; accelerate's own covers the prepared policy only."""
+        return self.accelerator.autocast()
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """transformers' schedule with a warm-up that begins above 0: a first step at rate 0 would change nothing."""
@@ -204,16 +228,16 @@ class PreferenceTrainer(Trainer):
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         return (ratio_sum / count).clamp(min=0)
 
-    def _logps(self, model: Any, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def _logps(self, model: Any, batch: Batch) -> Tensor:
         with self.compute_loss_context_manager():
             return self.engine.logps(model, batch)
 
-    def _ref_logps(self, batch: PackedBatch | AnswerBatch) -> Tensor:
+    def _ref_logps(self, batch: Batch) -> Tensor:
         assert self.reference is not None, "asked for the reference of a method without one"
         with self.compute_loss_context_manager():
             return self.reference.logps(self.engine, batch)
 
-    def _lay_out(self, groups: list[Group]) -> PackedBatch | AnswerBatch:
+    def _lay_out(self, groups: list[Group]) -> Batch:
         return self.engine.lay_out(groups, self.args.device)
 
     def _engaged(self) -> AbstractContextManager[None]:
@@ -258,15 +282,3 @@ def first_answer(row: TokenPair | TokenAnswer) -> list[int]:
 def default_reference(model: Any) -> Reference:
     """The adapter switched off if the model has one, else a frozen copy of the model as it is."""
     return AdapterOff(model) if hasattr(model, "disable_adapter") else FrozenCopy.of(model)
-
-
-def disable_dropout(model: Any) -> None:
-    """Set the model's own dropout to 0, layers and rates alike; an adapter's dropout stays as its owner set it."""
-    for name, module in model.named_modules():
-        if "lora_dropout" in name:
-            continue
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        for attribute, value in vars(module).items():
-            if "dropout" in attribute and isinstance(value, float):
-                setattr(module, attribute, 0.0)

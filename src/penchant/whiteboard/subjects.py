@@ -134,9 +134,10 @@ def _of_method(method: Method) -> Subject | None:
     rows |= {name: np.full(6, value) for name, value in constants.items()}
     try:
         losses = subject.formula.loss(rows)
+        alone = subject.formula.loss({name: np.asarray(values)[:1] for name, values in rows.items()})
     except (InputError, TypeError):  # rows of another shape (lists), or a loss that couples its rows
         return None
-    return subject if np.isfinite(losses).all() else None
+    return subject if np.isfinite(losses).all() and np.allclose(alone, losses[:1]) else None
 
 
 @functools.cache

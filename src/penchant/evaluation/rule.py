@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from penchant.evaluation.sample import Answer
+from penchant.evaluation.answer import Answer
 
 MIN_WORDS = 8
 """An answer of fewer words is not complete: the rule must not reward saying nothing."""

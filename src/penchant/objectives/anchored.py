@@ -1,4 +1,4 @@
-"""Objectives on single answers with a thumbs-up or thumbs-down."""
+"""Losses that hold each answer against an anchor: answers with a thumbs-up or thumbs-down, and pairs taken singly."""
 
 from __future__ import annotations
 

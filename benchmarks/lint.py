@@ -1,0 +1,146 @@
+"""Time and memory of ``penchant lint`` with the rules on text, as a process of its own on one core.
+
+Run: python benchmarks/lint.py [--rows 1000000] [--output benchmarks/results/lint.json]
+
+The texts are drawn: prompts of about 60 words, answers of about 120, in sentences of twelve; one row in a thousand is a
+duplicate, one in a thousand contradicts the row before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+REPEATS = 3
+"""Commands per line; the median is reported beside all of them, because the first reads a cold file."""
+
+
+def write_rows(path: Path, rows: int) -> None:
+    """Pairs as JSON Lines."""
+    generator = random.Random(0)
+    words = [
+        "".join(generator.choices("abcdefghijklmnopqrstuvwxyz", k=generator.randint(2, 10))) for _ in range(20_000)
+    ]
+    sentences = [" ".join(generator.choices(words, k=12)).capitalize() + "." for _ in range(200_000)]
+
+    def text(mean: int) -> str:
+        count = max(1, round(generator.gammavariate(2, mean / 24)))
+        return (" " if generator.random() < 0.7 else "\n\n").join(generator.choices(sentences, k=count))
+
+    row: dict[str, str] = {}
+    with path.open("w") as file:
+        for number in range(rows):
+            if number % 1000 == 499:
+                row = row | {"chosen": row["rejected"], "rejected": row["chosen"]}
+            elif number % 1000 != 999:
+                row = {"prompt": text(60), "chosen": text(120), "rejected": text(120)}
+            file.write(json.dumps(row) + "\n")
+
+
+def as_parquet(path: Path) -> Path:
+    """The same rows as Parquet, in row groups of 16,384."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    target = path.with_suffix(".parquet")
+    schema = pa.schema(dict.fromkeys(("prompt", "chosen", "rejected"), pa.string()))
+    with path.open() as file, pa.parquet.ParquetWriter(target, schema) as writer:
+        while lines := list(itertools.islice(file, 16384)):
+            writer.write_table(pa.Table.from_pylist([json.loads(line) for line in lines], schema))
+    return target
+
+
+def measure(path: Path, megabytes: float) -> dict[str, object]:
+    """Wall time and peak resident memory of one command, bound to one core; megabytes are those of the JSON Lines."""
+    command = [sys.executable, "-m", "penchant", "lint", str(path), "--json", "--fail-on", "never"]
+    core = min(os.sched_getaffinity(0))
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with code {process.returncode}")
+    seconds = time.perf_counter() - start
+    return {
+        "file": path.suffix,
+        "seconds": round(seconds, 2),
+        "megabytes_per_second": round(megabytes / seconds, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_rss_mb": round(usage.ru_maxrss / 1e3, 1),
+    }
+
+
+def examination_alone(rows: int) -> None:
+    """Peak resident memory of the rules themselves, in MB: rows are made on the fly, so no file is held."""
+    from penchant.doctor import examine
+    from penchant.doctor.rows import ReadRow
+    from penchant.records import PreferencePair
+
+    def made() -> Iterator[ReadRow]:
+        words = "word " * 100
+        for number in range(rows):
+            source = f"pairs.jsonl:{number + 1}"
+            pair = PreferencePair(f"{number} {words}?", f"{number} yes {words}.", f"{number} no {words}.", source)
+            yield ReadRow(source, None, pair, None, "pairs")
+
+    assert examine(made()).report.rows == rows
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def measure_all(rows: int, output: Path | None) -> None:
+    """Both files, some times each, and the rules alone."""
+    results: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.jsonl"
+        again = [sys.executable, __file__, "--rows", str(rows)]
+        # In a process of its own: what is resident here would count as the peak of every process that is started.
+        subprocess.run([*again, "--write", str(path)], check=True)
+        megabytes = path.stat().st_size / 1e6
+        for file in (path, path.with_suffix(".parquet")):
+            runs = sorted(
+                (measure(file, megabytes) for _ in range(REPEATS)), key=lambda run: float(str(run["seconds"]))
+            )
+            results.append(runs[REPEATS // 2] | {"all_seconds": [run["seconds"] for run in runs]})
+            print(results[-1], flush=True)
+    alone = float(subprocess.run([*again, "--alone"], check=True, capture_output=True, text=True).stdout)
+    print(f"rules alone: {alone:.0f} MB")
+    if output:
+        facts = {"rows": rows, "megabytes": round(megabytes, 1), "python": platform.python_version()}
+        output.write_text(
+            json.dumps(facts | {"rules_alone_peak_rss_mb": round(alone, 1), "results": results}, indent=2) + "\n"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--alone", action="store_true", help="measure the memory of the rules themselves, and no more")
+    parser.add_argument("--write", type=Path, help="write the rows to this .jsonl file, and no more")
+    options = parser.parse_args()
+    if options.alone:
+        examination_alone(options.rows)
+    elif options.write:
+        write_rows(options.write, options.rows)
+        as_parquet(options.write)
+    else:
+        measure_all(options.rows, options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""``penchant evaluate``: what checkpoints make of held-out pairs, and whether they differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from penchant.errors import InputError
+
+if TYPE_CHECKING:
+    from penchant.evaluation.pairs import CheckpointResult, PairedTest
+    from penchant.evaluation.statistics import Estimate, Share
+
+_MANY = Parameter(consume_multiple=True, negative="")
+
+
+def evaluate(
+    *,
+    model: Annotated[list[str] | None, _MANY] = None,
+    data: Annotated[list[str] | None, _MANY] = None,
+    table: Annotated[list[str] | None, _MANY] = None,
+    reference: str | None = None,
+    method: str = "dpo",
+    beta: float | None = None,
+    kl: bool = True,
+    max_length: int = 1024,
+    truncation: str = "drop",
+    chat_template: str = "auto",
+    dtype: str = "float32",
+    format: str | None = None,
+    trust_remote_code: bool = False,
+    json: bool = False,
+) -> None:
+    """Measure reward accuracy, margins, calibration and KL on held-out pairs, each with a 95 % interval.
+
+    With several checkpoints each is tested against the first on the same pairs.
+
+    Parameters
+    ----------
+    model
+        One or more checkpoints: folders, adapters, .gguf files or hub names.
+    data
+        Files of held-out preference pairs.
+    table
+        Tables of log-probs instead of models and data, one for each checkpoint (see "penchant score").
+    reference
+        The reference model. [default: the base of the adapters]
+    method
+        Whose implicit reward is measured; a method without reference needs none.
+    beta
+        Its beta. [default: the method's]
+    kl
+        Compute the KL to the reference over the whole vocabulary (keeps two models in memory).
+    max_length
+        Most tokens of prompt and answer.
+    truncation
+        What happens to longer rows: drop, keep_start (cut the answer) or keep_end (cut the prompt).
+    chat_template
+        auto (the tokenizer's, if it has one) or none (plain text).
+    dtype
+        Type of the weights: float32, bfloat16, float16 or float64.
+    format
+        The data's layout, if it should not be recognised from its fields.
+    trust_remote_code
+        Let code that comes with a model run.
+    json
+        Print the numbers as JSON.
+    """
+    from penchant.evaluation.pairs import evaluate_rewards, paired_test
+    from penchant.objectives import get_method
+
+    chosen = get_method(method)
+    constants = chosen.with_constants({} if beta is None else {"beta": beta})
+    if table:
+        from penchant.evaluation.from_tables import evaluate_tables
+
+        refused = {"--model": model, "--data": data, "--reference": reference}
+        for name, value in refused.items():
+            if value:
+                raise InputError(f"{name} and --table are both given", fix="A table holds the log-probs already")
+        rewards, held_out = evaluate_tables(table, method=chosen, constants=constants)
+    else:
+        for name, value in {"--model": model, "--data": data}.items():
+            if not value:
+                raise InputError(f"{name} is missing", fix="Give --model and --data, or --table")
+        from penchant.cli.train import require_training
+
+        require_training()
+        from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
+
+        settings = EvaluateSettings(
+            max_length=max_length,
+            truncation=truncation,
+            chat_template=chat_template,
+            dtype=dtype,
+            kl=kl,
+            trust_remote_code=trust_remote_code,
+        )
+        rewards, held_out = evaluate_models(
+            model or [],
+            data or [],
+            method=chosen,
+            constants=constants,
+            reference=reference,
+            settings=settings,
+            format=format,
+            say=(lambda line: None) if json else print,
+        )
+    results = [evaluate_rewards(one, held_out) for one in rewards]
+    tests = [paired_test(rewards[0], other, held_out.prompts) for other in rewards[1:]]
+    if json:
+        import dataclasses
+
+        from penchant.cli.show import print_json
+
+        shown: dict[str, Any] = {"method": method, "constants": constants}
+        shown |= {"checkpoints": [dataclasses.asdict(one) for one in results]}
+        print_json(shown | {"paired_tests": [dataclasses.asdict(one) for one in tests]})
+        return
+    for result in results:
+        _show(result)
+    for test in tests:
+        _show_test(test)
+
+
+def _show(result: CheckpointResult) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"\n{result.name}: {result.pairs:,} pairs of {result.prompts:,} prompts, {result.ties:,} ties")
+    table = Table("", "value", "95 % interval")
+    calibration = result.calibration
+    parts: dict[str, Share | Estimate | None] = {
+        "reward accuracy": result.accuracy,
+        "reward margin": result.margins,
+        "reward, chosen": result.rewards_chosen,
+        "reward, rejected": result.rewards_rejected,
+        "calibration error": calibration.error,
+        "Brier score (coin: 0.25)": calibration.brier,
+        "log loss (coin: 0.693)": calibration.log_loss,
+        "KL to the reference, nats per token": result.kl,
+    }
+    for name, part in parts.items():
+        if part is not None:
+            table.add_row(name, f"{part.value:.4g}", f"{part.low:.4g} to {part.high:.4g}")
+    console.print(table)
+    for title, groups in result.groups.items():
+        if len(groups) < 2:
+            continue
+        table = Table(title, "pairs", "accuracy", "margin")
+        for name, group in groups.items():
+            table.add_row(name, f"{group.accuracy.n:,}", str(group.accuracy), str(group.margins))
+        console.print(table)
+
+
+def _show_test(test: PairedTest) -> None:
+    how = "paired bootstrap over prompts" if test.p_value is None else f"exact McNemar p = {test.p_value:.3g}"
+    print(
+        f"\n{test.second} against {test.first}: {test.verdict}\n"
+        f"  accuracy {100 * test.difference.value:+.1f} points "
+        f"[{100 * test.difference.low:+.1f}, {100 * test.difference.high:+.1f}]; {how}; "
+        f"{test.only_second} pairs right only here, {test.only_first} only there\n"
+        f"  margin {test.margin_difference.value:+.4g} "
+        f"[{test.margin_difference.low:+.4g}, {test.margin_difference.high:+.4g}]"
+    )

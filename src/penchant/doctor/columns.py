@@ -1,0 +1,86 @@
+"""What is kept of every row for the rules that look at all of them: hashes and lengths, never texts."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.doctor.example import Example
+
+PAIR = -1
+"""In the column of labels: the row is a pair and has none."""
+_NO_LINE = -1
+
+
+@dataclass(slots=True)
+class Columns:
+    """Numbers per row, 45 bytes in all.
+
+    Texts are hashed to 64 bits: among a million rows the chance that any two different ones meet is about 3 in 10^8.
+    Prompts are compared without case and white space, answers without the white space around them.
+    """
+
+    prompt: array[int] = field(default_factory=lambda: array("q"))
+    first: array[int] = field(default_factory=lambda: array("q"))
+    second: array[int] = field(default_factory=lambda: array("q"))
+    first_length: array[int] = field(default_factory=lambda: array("i"))
+    second_length: array[int] = field(default_factory=lambda: array("i"))
+    label: array[int] = field(default_factory=lambda: array("b"))
+    _file: array[int] = field(default_factory=lambda: array("i"))
+    _line: array[int] = field(default_factory=lambda: array("q"))
+    _files: dict[str, int] = field(default_factory=dict)
+    _names: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    def add(self, row: Example, source: str) -> None:
+        """Keep one row's numbers; ``source`` ends in the line's number."""
+        answers = [answer.strip() for answer in row.answers]
+        self.prompt.append(hash(" ".join(" ".join(row.turns).casefold().split())))
+        self.first.append(hash(answers[0]))
+        self.second.append(hash(answers[1]) if row.label is None else 0)
+        self.first_length.append(len(answers[0]))
+        self.second_length.append(len(answers[1]) if row.label is None else 0)
+        self.label.append(PAIR if row.label is None else row.label)
+        name = source.rstrip("0123456789")
+        if name not in self._files:
+            self._files[name] = len(self._names)
+            self._names.append(name)
+        self._file.append(self._files[name])
+        self._line.append(int(source[len(name) :] or _NO_LINE))
+
+    def source(self, index: int) -> str:
+        """``file:line`` of a row that was added."""
+        line = self._line[index]
+        return f"{self._names[self._file[index]]}{'' if line == _NO_LINE else line}"
+
+    @property
+    def paired(self) -> NDArray[np.bool_]:
+        """Which rows are pairs."""
+        result: NDArray[np.bool_] = self.numbers("label") == PAIR
+        return result
+
+    def numbers(self, name: str) -> NDArray[np.int64]:
+        """One column as an array of shape ``(rows,)``."""
+        return np.asarray(getattr(self, name), dtype=np.int64)
+
+    def keys(self, *, mirrored: bool = False) -> NDArray[np.uint64]:
+        """One 64-bit key per row, the same for the same row; mirrored, that of the row which says the opposite."""
+        first, second, label = self.numbers("first"), self.numbers("second"), self.numbers("label")
+        if mirrored:
+            first, second = np.where(self.paired, second, first), np.where(self.paired, first, second)
+            label = np.where(self.paired, label, 1 - label)
+        return mix(self.numbers("prompt"), first, second, label)
+
+
+def mix(*columns: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Several columns hashed into one: multiply by an odd constant and fold the high bits down, column by column."""
+    key = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        key = (key ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(29)
+    return key

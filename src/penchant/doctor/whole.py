@@ -1,0 +1,82 @@
+"""Rules on the file as a whole. Each takes the columns and gives a :class:`Verdict`, or nothing to say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from penchant.doctor.columns import PAIR, Columns
+from penchant.doctor.rule import Rule, Severity, Verdict, rule
+from penchant.evaluation.statistics import wilson_of_sum
+
+_ONE_SIDED = 0.6
+"""A share whose whole interval is past this, or past its mirror image, is called one-sided."""
+KTO_RANGE = (1.0, 4 / 3)
+"""Where lambda_D n_D / (lambda_U n_U) should lie (Ethayarajh et al. 2024, arXiv 2402.01306, equation 8)."""
+
+
+@rule(
+    "D104",
+    "length bias",
+    Severity.WARNING,
+    why="Length is the easiest thing to learn: the model gets longer (or shorter) whatever else the pairs say (Park et "
+    "al. 2024, arXiv 2403.19159).",
+    remedy="Balance the lengths, or choose a loss that takes length out: --method r_dpo or simpo; compare lengths "
+    "before and after.",
+)
+def length_bias(rows: Columns) -> Verdict | None:
+    """How often the longer answer is chosen, in characters, a tie as one half, with Wilson's interval."""
+    pairs = rows.paired
+    if not pairs.any():
+        return None
+    chosen, rejected = rows.numbers("first_length")[pairs], rows.numbers("second_length")[pairs]
+    share = wilson_of_sum(float((chosen > rejected).sum() + 0.5 * (chosen == rejected).sum()), int(pairs.sum()))
+    sided = share.low > _ONE_SIDED or share.high < 1 - _ONE_SIDED
+    ratio = float(np.median(chosen / np.maximum(rejected, 1)))
+    count = f"{share.n:,} pair{'s' * (share.n != 1)}"
+    detail = f"the longer answer is chosen in {share} of {count}; median length ratio {ratio:.2f}"
+    return Verdict(detail, Severity.WARNING if sided else Severity.NOTE)
+
+
+@rule(
+    "D105",
+    "balance of labels",
+    Severity.WARNING,
+    why="KTO's two terms should weigh about the same; with many more of one kind the model learns mostly to raise, or "
+    "mostly to lower, whatever it sees.",
+    remedy="Set the weights that the report suggests; they keep lambda_D n_D / (lambda_U n_U) within 1 and 4/3 "
+    "(Ethayarajh et al. 2024, arXiv 2402.01306, equation 8).",
+)
+def class_ratio(rows: Columns) -> Verdict | None:
+    """The ratio of thumbs-up to thumbs-down against the KTO paper's rule, with the smaller weight left at 1."""
+    labels = rows.numbers("label")
+    good, bad = int((labels == 1).sum()), int((labels == 0).sum())
+    if not good or not bad:
+        return None
+    counts = f"{good:,} desirable and {bad:,} undesirable answers, ratio {good / bad:.2f}"
+    low, high = KTO_RANGE
+    if low <= good / bad <= high:
+        return Verdict(f"{counts}: within the paper's 1 to 4/3 as it is", Severity.NOTE)
+    if good / bad < low:
+        option, least, most = "--desirable-weight", low * bad / good, high * bad / good
+    else:
+        option, least, most = "--undesirable-weight", good / bad / high, good / bad / low
+    return Verdict(f"{counts}: use {option} {(least + most) / 2:.2f} ({least:.2f} to {most:.2f})", Severity.WARNING)
+
+
+@rule(
+    "D106",
+    "only one label",
+    Severity.ERROR,
+    why="With nothing to compare with, KTO raises (or lowers) every answer: that is fine-tuning with extra steps.",
+    remedy="Add answers of the other kind, or fine-tune instead.",
+)
+def one_label(rows: Columns) -> Verdict | None:
+    """All labelled answers have the same label."""
+    labels = rows.numbers("label")
+    kinds = set(labels[labels != PAIR].tolist())
+    if len(kinds) != 1:
+        return None
+    return Verdict(f"every answer is {'desirable' if kinds == {1} else 'undesirable'}", Severity.ERROR)
+
+
+RULES: tuple[Rule, ...] = (length_bias, class_ratio, one_label)

@@ -1,0 +1,94 @@
+"""Held-out pairs from tables of log-probs: one table per checkpoint, the same pairs in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from penchant.data.formats.files import path_text
+from penchant.diagnostics import implicit_rewards
+from penchant.errors import InputError
+from penchant.evaluation.pairs import HeldOut, Rewards
+from penchant.evaluation.tables import LogpTable, open_table
+from penchant.objectives import Method
+from penchant.records import Array
+
+_EXTRAS = {
+    "prompt": ("prompt_id", "prompt", "instruction"),
+    "source": ("source", "dataset"),
+    "user turns": ("turns", "user_turns"),
+}
+
+
+def evaluate_tables(
+    paths: Sequence[str], *, method: Method, constants: Mapping[str, Any]
+) -> tuple[list[Rewards], HeldOut]:
+    """The rewards in each table, and what the first says of the pairs.
+
+    Columns ``prompt`` (or ``prompt_id``), ``source`` and ``turns`` are used where they are there; without the first,
+    every pair counts as a prompt of its own.
+
+    Raises:
+        InputError: if a table lacks what the method's reward needs, or the tables do not hold the same pairs.
+    """
+    results, first = [], None
+    for path in paths:
+        table = open_table(path, _EXTRAS)
+        columns, extras = _whole(table)
+        rewards = [_reward(method, constants, columns, side, table) for side in ("chosen", "rejected")]
+        results.append(Rewards(path_text(table.path), rewards[0], rewards[1]))
+        if first is None:
+            first = (columns, extras)
+            continue
+        _check_same_pairs(table, columns, extras, first)
+    assert first is not None, "the command line asks for at least one table"
+    columns, extras = first
+    count = len(results[0].chosen)
+    prompts = [str(prompt) for prompt in extras.pop("prompt", range(count))]
+    lengths = [columns.get(f"{side}_lengths") for side in ("chosen", "rejected")]
+    difference = lengths[0] - lengths[1] if lengths[0] is not None and lengths[1] is not None else None
+    groups = {name: [str(value) for value in values] for name, values in extras.items()}
+    return results, HeldOut(np.array(prompts), difference, groups)
+
+
+def _whole(table: LogpTable) -> tuple[dict[str, Array], dict[str, list[Any]]]:
+    parts = list(table.batches())
+    columns = {name: np.concatenate([part.arrays[name] for part in parts]) for name in table.columns}
+    return columns, {name: [value for part in parts for value in part.extras[name]] for name in table.extras}
+
+
+def _reward(
+    method: Method, constants: Mapping[str, Any], columns: Mapping[str, Array], side: str, table: LogpTable
+) -> Array:
+    """The implicit reward of one side; only what it needs is asked of the table."""
+    needs = (f"policy_{side}_logps", f"ref_{side}_logps" if method.needs_reference else f"{side}_lengths")
+    missing = [name for name in needs if name not in columns]
+    if missing:
+        what = f"the reward of method {method.name!r} needs {', '.join(missing)}, which the table lacks"
+        raise InputError(what, where=path_text(table.path), got=", ".join(sorted(columns)))
+    logps, other = columns[needs[0]], columns[needs[1]]
+    if method.needs_reference:
+        return implicit_rewards(method, constants, logps, other, np.ones_like(logps))
+    return implicit_rewards(method, constants, logps, None, other)
+
+
+def _check_same_pairs(
+    table: LogpTable,
+    columns: Mapping[str, Array],
+    extras: Mapping[str, list[Any]],
+    first: tuple[Mapping[str, Array], Mapping[str, list[Any]]],
+) -> None:
+    """A paired test needs the same pairs in the same order: rows, prompts and reference log-probs are compared."""
+    count = len(next(iter(columns.values())))
+    wanted = len(next(iter(first[0].values())))
+    where = path_text(table.path)
+    if count != wanted:
+        raise InputError("the tables hold different numbers of rows", where=where, got=f"{count}, the first {wanted}")
+    for name in ("chosen_lengths", "rejected_lengths"):
+        if name in columns and name in first[0] and not np.array_equal(columns[name], first[0][name]):
+            row = int(np.argmax(columns[name] != first[0][name])) + 1
+            raise InputError(f"the tables do not hold the same pairs: {name} differ", where=f"{where}:row {row}")
+    if "prompt" in extras and "prompt" in first[1] and extras["prompt"] != first[1]["prompt"]:
+        raise InputError("the tables do not hold the same prompts in the same order", where=where)

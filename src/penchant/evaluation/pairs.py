@@ -1,0 +1,242 @@
+"""``penchant evaluate``: what implicit rewards on held-out pairs say of a checkpoint, and whether two differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from penchant.arrays import sigmoid
+from penchant.errors import InputError
+from penchant.evaluation.statistics import ClusterBootstrap, Estimate, Share, mcnemar, percentiles
+from penchant.records import Array
+
+LENGTH_EDGES = (-100, -25, 0, 25, 100)
+"""Tokens by which the chosen answer is longer: the edges of the bins."""
+
+CONFIDENCE_BINS = 10
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What is known of the pairs besides rewards. Shapes ``(pairs,)``.
+
+    Attributes:
+        prompts: Equal entries mark pairs of one prompt.
+        length_difference: Tokens of the chosen answer minus those of the rejected, or ``None``.
+        groups: Further ways to divide the pairs: name -> one word per pair.
+    """
+
+    prompts: Array
+    length_difference: Array | None = None
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """One checkpoint's implicit rewards; ``kl`` is KL(checkpoint, reference) per token of each pair, in nats."""
+
+    name: str
+    chosen: Array
+    rejected: Array
+    kl: Array | None = None
+
+    @property
+    def margins(self) -> Array:
+        return self.chosen - self.rejected
+
+    @property
+    def right(self) -> Array:
+        """1 where the chosen answer has the higher reward, 1/2 for a tie."""
+        return 0.5 * (1 + np.sign(self.margins))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """Accuracy and margin over some of the pairs."""
+
+    accuracy: Share
+    margins: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """Pairs whose preferred answer is given a probability in [low, high), and how often that answer is the chosen."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether sigma(reward margin) means what it says.
+
+    ``error`` is the expected calibration error over the bins. It is above 0 by chance alone, the more so the fewer
+    pairs; ``brier`` and ``log_loss`` are proper scores of the probability given to the chosen answer (0.25 and log 2
+    for a coin).
+    """
+
+    error: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    bins: tuple[ConfidenceBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointResult:
+    """All numbers of one checkpoint."""
+
+    name: str
+    pairs: int
+    prompts: int
+    ties: int
+    accuracy: Share
+    margins: Estimate
+    rewards_chosen: Estimate
+    rewards_rejected: Estimate
+    calibration: Calibration
+    kl: Estimate | None
+    groups: dict[str, dict[str, GroupResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Two checkpoints on the same pairs. ``difference`` is second minus first, in accuracy."""
+
+    first: str
+    second: str
+    difference: Estimate
+    only_first: int
+    only_second: int
+    p_value: float | None
+    margin_difference: Estimate
+    verdict: str
+
+
+def evaluate_rewards(rewards: Rewards, held_out: HeldOut) -> CheckpointResult:
+    """All numbers of one checkpoint, each with a 95 % interval.
+
+    Shares have Wilson's interval where every prompt has one pair. Everything else, and shares where pairs share a
+    prompt, has a bootstrap interval over prompts.
+
+    Raises:
+        InputError: if a reward is not finite or there is no pair.
+    """
+    if not len(rewards.chosen):
+        raise InputError("there are no pairs to evaluate", where=rewards.name)
+    if not np.isfinite(rewards.margins).all():
+        row = int(np.argmin(np.isfinite(rewards.margins))) + 1
+        raise InputError("a reward is not finite", where=f"{rewards.name}: pair {row}")
+    bootstrap = ClusterBootstrap(held_out.prompts)
+    return CheckpointResult(
+        name=rewards.name,
+        pairs=len(rewards.chosen),
+        prompts=bootstrap.clusters,
+        ties=int(np.count_nonzero(rewards.margins == 0)),
+        accuracy=bootstrap.share(rewards.right),
+        margins=bootstrap.ratio(rewards.margins),
+        rewards_chosen=bootstrap.ratio(rewards.chosen),
+        rewards_rejected=bootstrap.ratio(rewards.rejected),
+        calibration=_calibration(rewards, bootstrap),
+        kl=bootstrap.ratio(rewards.kl) if rewards.kl is not None else None,
+        groups={name: _by(words, rewards, bootstrap) for name, words in _divisions(held_out).items()},
+    )
+
+
+def paired_test(first: Rewards, second: Rewards, prompts: Array) -> PairedTest:
+    """Whether one checkpoint orders the pairs better than another.
+
+    The exact McNemar test where every prompt has one pair; where pairs share a prompt it does not hold, and the paired
+    bootstrap over prompts decides. A tie counts as half, and as wrong in McNemar's counts.
+    """
+    bootstrap = ClusterBootstrap(prompts)
+    right_first, right_second = first.margins > 0, second.margins > 0
+    only_first = int(np.count_nonzero(right_first & ~right_second))
+    only_second = int(np.count_nonzero(right_second & ~right_first))
+    p_value = None if bootstrap.clustered else mcnemar(only_first, only_second)
+    difference = bootstrap.ratio(second.right - first.right)
+    margins = bootstrap.ratio(second.margins - first.margins)
+    shown = p_value < _ALPHA if p_value is not None else difference.low > 0 or difference.high < 0
+    better = second.name if difference.value > 0 else first.name
+    verdict = f"{better} orders more pairs rightly" if shown and difference.value else "no difference shown"
+    return PairedTest(first.name, second.name, difference, only_first, only_second, p_value, margins, verdict)
+
+
+def _calibration(rewards: Rewards, bootstrap: ClusterBootstrap) -> Calibration:
+    chance = sigmoid(rewards.margins)
+    confidence = np.maximum(chance, 1 - chance)
+    bins = np.minimum(((confidence - 0.5) * 2 * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    inside = (bins[:, None] == np.arange(CONFIDENCE_BINS)).astype(float)
+    gaps = inside * (confidence - rewards.right)[:, None]
+    counts = inside.sum(axis=0)
+    shown = tuple(
+        ConfidenceBin(
+            low=0.5 + index / (2 * CONFIDENCE_BINS),
+            high=0.5 + (index + 1) / (2 * CONFIDENCE_BINS),
+            n=int(counts[index]),
+            confidence=float(confidence[bins == index].mean()),
+            accuracy=float(rewards.right[bins == index].mean()),
+        )
+        for index in np.flatnonzero(counts)
+    )
+    return Calibration(
+        error=_calibration_error(gaps, bootstrap),
+        brier=bootstrap.ratio((1 - chance) ** 2),
+        log_loss=bootstrap.ratio(np.logaddexp(0.0, -rewards.margins)),
+        bins=shown,
+    )
+
+
+def _calibration_error(gaps: Array, bootstrap: ClusterBootstrap) -> Estimate:
+    rows = len(gaps)
+    value = float(np.abs(gaps.sum(axis=0)).sum() / rows)
+    if bootstrap.clusters < 2:
+        return Estimate(value, float("nan"), float("nan"), rows)
+    sums = bootstrap.sums(np.column_stack([gaps, np.ones(rows)]))
+    low, high = percentiles(np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1])
+    return Estimate(value, low, high, rows)
+
+
+def _divisions(held_out: HeldOut) -> dict[str, Sequence[str]]:
+    divisions: dict[str, Sequence[str]] = {}
+    if held_out.length_difference is not None:
+        divisions["chosen longer by (tokens)"] = length_bins(held_out.length_difference)
+    return divisions | dict(held_out.groups)
+
+
+def length_bins(difference: Array) -> list[str]:
+    """Each pair's bin of tokens by which the chosen answer is longer; bins hold their lower edge.
+
+    >>> length_bins(np.array([-300, -1, 0, 24, 25]))
+    ['below -100', '-25 to -1', '0 to 24', '0 to 24', '25 to 99']
+    """
+    middle = [f"{low} to {high - 1}" for low, high in itertools.pairwise(LENGTH_EDGES)]
+    names = [f"below {LENGTH_EDGES[0]}", *middle, f"{LENGTH_EDGES[-1]} and more"]
+    return [names[int(np.searchsorted(LENGTH_EDGES, one, side="right"))] for one in difference]
+
+
+def _by(words: Sequence[str], rewards: Rewards, bootstrap: ClusterBootstrap) -> dict[str, GroupResult]:
+    """Accuracy and margin in each group, in the order of the groups' names (bins: of their first number)."""
+    labels = np.asarray(words)
+    found = {}
+    for word in sorted(set(words), key=_order):
+        mask = labels == word
+        margins = bootstrap.ratio(rewards.margins * mask, mask.astype(float))
+        found[word] = GroupResult(bootstrap.share(rewards.right, mask), margins)
+    return found
+
+
+def _order(word: str) -> tuple[float, str]:
+    if word.startswith("below"):
+        return (float("-inf"), word)
+    first = word.split()[0] if word.split() else ""
+    try:
+        return (float(first), word)
+    except ValueError:
+        return (float("inf"), word)

@@ -1,0 +1,285 @@
+"""``penchant score``: losses, rewards, margins and accuracy of a table of log-probs. No model, no torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penchant.diagnostics import implicit_rewards
+from penchant.errors import InputError, suggest
+from penchant.evaluation.statistics import Estimate, RunningMean, Share, wilson_of_sum
+from penchant.evaluation.tables import LogpTable, open_table
+from penchant.objectives import METHODS, Method, get_method
+from penchant.records import Array
+
+_PAIR = {
+    "chosen_logps": ("policy_chosen_logps",),
+    "rejected_logps": ("policy_rejected_logps",),
+    "log_ratio_w": ("policy_chosen_logps", "ref_chosen_logps"),
+    "log_ratio_l": ("policy_rejected_logps", "ref_rejected_logps"),
+}
+"""What follows from columns of pairs: a copy of one, or the difference of two."""
+
+_ANSWER = {"logps": ("policy_logps",), "log_ratio": ("policy_logps", "ref_logps")}
+_SIDES = {
+    "policy_logps": ("policy_chosen_logps", "policy_rejected_logps"),
+    "ref_logps": ("ref_chosen_logps", "ref_rejected_logps"),
+    "lengths": ("chosen_lengths", "rejected_lengths"),
+    "log_ratio": ("log_ratio_w", "log_ratio_l"),
+}
+"""What a pair's two answers are, one by one, for a method that takes single answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodScore:
+    """One method's numbers over a table; what the table does not allow is ``None``.
+
+    Rewards are the method's implicit rewards: beta times the log-ratio, or times the log-prob per token where it has no
+    reference. ``accuracy`` counts a tie as half; for labelled answers there is none.
+    """
+
+    method: str
+    constants: dict[str, Any]
+    unit: str
+    rows: int
+    loss: Estimate
+    rewards_chosen: Estimate | None
+    rewards_rejected: Estimate | None
+    margins: Estimate | None
+    accuracy: Share | None
+    ties: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableScore:
+    """What could be computed of a table, and what each other method lacks."""
+
+    path: str
+    rows: int
+    skipped: int
+    columns: dict[str, str]
+    unused: tuple[str, ...]
+    scores: list[MethodScore]
+    lacking: dict[str, str]
+
+
+def score_table(
+    path: str | Path, *, method: str = "dpo", constants: Mapping[str, Any] | None = None, skip_missing: bool = False
+) -> TableScore:
+    """Compute one method, or all, over a table of log-probs in one pass.
+
+    Intervals take the rows as independent; where several pairs share a prompt, ``penchant evaluate --table`` resamples
+    prompts.
+
+    Args:
+        path: CSV, TSV, JSON Lines or Parquet; see :func:`penchant.evaluation.tables.open_table`.
+        method: A method's name, or ``"all"``.
+        constants: The method's constants; with ``"all"``, each goes to the methods that have it.
+        skip_missing: Leave out and count rows with an empty or infinite field.
+
+    Raises:
+        InputError: if the file or a value in it is wrong, or the table lacks what the one method needs.
+    """
+    table = open_table(path)
+    given: dict[str, Any] = dict(constants or {})
+    lacking: dict[str, str] = {}
+    if method == "all":
+        _check_known(given)
+    scorers = []
+    for one in _methods(method):
+        lacks = _lacks(one, table)
+        if lacks and method != "all":
+            where, got = str(path), ", ".join(sorted(table.columns))
+            raise InputError(f"method {one.name!r} needs {lacks}, which the table lacks", where=where, got=got)
+        if lacks:
+            lacking[one.name] = lacks
+        else:
+            scorers.append(_Scorer(one, _constants(one, given, method == "all")))
+    rows, skipped = _run(scorers, table, lacking, skip_missing=skip_missing, strict=method != "all")
+    done = [scorer.result(table.paired) for scorer in scorers if scorer.method.name not in lacking]
+    return TableScore(str(path), rows, skipped, dict(table.columns), table.others, done, lacking)
+
+
+def _run(
+    scorers: list[_Scorer], table: LogpTable, lacking: dict[str, str], *, skip_missing: bool, strict: bool
+) -> tuple[int, int]:
+    rows = skipped = 0
+    for batch in table.batches(skip_missing=skip_missing):
+        rows, skipped = rows + len(batch.rows), skipped + batch.skipped
+        if not len(batch.rows):
+            continue
+        pairs, answers = _terms(batch.arrays, table.paired)
+        for scorer in scorers:
+            if scorer.method.name in lacking:
+                continue
+            bad = scorer.add(pairs if scorer.method.needs_pairs else answers)
+            if bad is not None:
+                row = int(batch.rows[bad % len(batch.rows)])
+                what = f"the loss of method {scorer.method.name!r} is not finite"
+                if strict:
+                    raise InputError(what, where=f"{table.path}:row {row}")
+                lacking[scorer.method.name] = f"a finite loss (row {row})"
+    if not rows:
+        raise InputError("no row is whole", where=str(table.path), got=f"{skipped} rows skipped")
+    return rows, skipped
+
+
+def _methods(name: str) -> Iterable[Method]:
+    return METHODS.values() if name == "all" else (get_method(name),)
+
+
+def _check_known(given: Mapping[str, Any]) -> None:
+    known = {name.rstrip("_") for method in METHODS.values() for name in method.constants}
+    for name in given:
+        if name.rstrip("_") not in known:
+            raise InputError(f"no method has a constant {name!r}", fix=suggest(name, known))
+
+
+def _constants(method: Method, given: Mapping[str, Any], every: bool) -> dict[str, Any]:
+    """The method's constants; when all methods are computed, those given that it has."""
+    if every:
+        own = {name.rstrip("_") for name in method.constants}
+        given = {name: value for name, value in given.items() if name.rstrip("_") in own}
+    return method.with_constants(given)
+
+
+def _terms(columns: Mapping[str, Array], paired: bool) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Everything a loss on pairs, and one on single answers, may ask for."""
+    if not paired:
+        return {}, _derive(dict(columns), _ANSWER)
+    pairs = _derive(dict(columns), _PAIR)
+    answers = {name: np.concatenate([pairs[a], pairs[b]]) for name, (a, b) in _SIDES.items() if {a, b} <= set(pairs)}
+    count = len(next(iter(columns.values())))
+    answers["is_desirable"] = np.repeat([1.0, 0.0], count)
+    if "z_ref" in columns:
+        answers["z_ref"] = np.tile(columns["z_ref"], 2)
+    return pairs, _derive(answers, _ANSWER)
+
+
+def _derive(columns: dict[str, Array], rules: Mapping[str, tuple[str, ...]]) -> dict[str, Array]:
+    for name, parts in rules.items():
+        if name not in columns and all(part in columns for part in parts):
+            first, *rest = (columns[part] for part in parts)
+            columns[name] = first - rest[0] if rest else first
+    return columns
+
+
+def _lacks(method: Method, table: LogpTable) -> str:
+    """The columns that the method's loss needs and the table does not give, as words; empty if there are none."""
+    if method.couples_rows:
+        return "all rows at once, which are read in pieces"
+    if method.data == "lists":
+        return "lists of answers"
+    one = {name: np.zeros(1) for name in table.columns}
+    pairs, answers = _terms(one, table.paired)
+    known = pairs if method.needs_pairs else answers
+    if method.needs_pairs and not table.paired:
+        return "pairs (chosen and rejected columns)"
+    missing = [name for name in _required(method) if name not in known]
+    told = dict.fromkeys(word for name in missing for word in _columns_for(name, table))
+    return ", ".join(told)
+
+
+def _columns_for(name: str, table: LogpTable) -> tuple[str, ...]:
+    """The columns to add for a term that is missing."""
+    if table.paired and name in _SIDES | _ANSWER:
+        sources = _ANSWER.get(name, (name,))
+        names = [side for source in sources for side in _SIDES[source]]
+    else:
+        names = list((_PAIR if table.paired else _ANSWER).get(name, (name,)))
+    return tuple(one for one in names if one not in table.columns)
+
+
+def _required(method: Method) -> list[str]:
+    parameters = inspect.signature(method.loss).parameters
+    return [name for name in method.inputs if parameters[name].default is inspect.Parameter.empty]
+
+
+@dataclass(slots=True)
+class _Scorer:
+    """Adds one method's numbers up over the batches."""
+
+    method: Method
+    constants: dict[str, Any]
+    loss: RunningMean = field(default_factory=RunningMean)
+    chosen: RunningMean = field(default_factory=RunningMean)
+    rejected: RunningMean = field(default_factory=RunningMean)
+    margins: RunningMean = field(default_factory=RunningMean)
+    right: float = 0.0
+    ties: int = 0
+    notes: set[str] = field(default_factory=set)
+
+    def add(self, terms: Mapping[str, Array]) -> int | None:
+        """Add a batch; the index of the first row whose loss is not finite, if there is one."""
+        inputs = {name: terms[name] for name in self.method.inputs if name in terms}
+        for name in set(self.method.inputs) - set(inputs):
+            default = inspect.signature(self.method.loss).parameters[name].default
+            self.notes.add(f"{name} = {default} (no such column)")
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # what is not finite is reported below
+            losses = np.atleast_1d(self.method.loss(**inputs, **self.constants, reduction="none"))
+        if not np.isfinite(losses).all():
+            return int(np.argmin(np.isfinite(losses)))
+        self.loss.add(losses)
+        if self.method.needs_pairs:
+            self._add_pairs(terms)
+        else:
+            self._add_answers(terms)
+        return None
+
+    def _reward(self, terms: Mapping[str, Array], ratio: str, logps: str, lengths: str) -> Array | None:
+        """The implicit reward, or nothing where a reference-free method's table has no lengths."""
+        if self.method.needs_reference and ratio in terms:
+            zero = np.zeros_like(terms[ratio])
+            return implicit_rewards(self.method, self.constants, terms[ratio], zero, zero + 1)
+        if not self.method.needs_reference and logps in terms and lengths in terms:
+            return implicit_rewards(self.method, self.constants, terms[logps], None, terms[lengths])
+        need = ratio if self.method.needs_reference else f"{logps} and {lengths}"
+        self.notes.add(f"no rewards: they need {need}")
+        return None
+
+    def _add_pairs(self, terms: Mapping[str, Array]) -> None:
+        chosen = self._reward(terms, "log_ratio_w", "chosen_logps", "chosen_lengths")
+        rejected = self._reward(terms, "log_ratio_l", "rejected_logps", "rejected_lengths")
+        if chosen is None or rejected is None:
+            return
+        margins = chosen - rejected
+        self.chosen.add(chosen)
+        self.rejected.add(rejected)
+        self.margins.add(margins)
+        tied = int(np.count_nonzero(margins == 0))
+        self.ties += tied
+        self.right += float(np.count_nonzero(margins > 0)) + tied / 2
+
+    def _add_answers(self, terms: Mapping[str, Array]) -> None:
+        rewards = self._reward(terms, "log_ratio", "logps", "lengths")
+        if rewards is not None:
+            desirable = terms["is_desirable"] == 1
+            self.chosen.add(rewards[desirable])
+            self.rejected.add(rewards[~desirable])
+
+    def result(self, paired: bool) -> MethodScore:
+        if not self.method.needs_pairs and paired:
+            self.notes.add("each pair taken as two labelled answers")
+        return MethodScore(
+            method=self.method.name,
+            constants=self.constants,
+            unit="pairs" if self.method.needs_pairs else "answers",
+            rows=self.loss.n,
+            loss=self.loss.estimate(),
+            rewards_chosen=_estimate(self.chosen),
+            rewards_rejected=_estimate(self.rejected),
+            margins=_estimate(self.margins),
+            accuracy=wilson_of_sum(self.right, self.margins.n) if self.margins.n else None,
+            ties=self.ties,
+            notes=tuple(sorted(self.notes)),
+        )
+
+
+def _estimate(mean: RunningMean) -> Estimate | None:
+    return mean.estimate() if mean.n else None

@@ -1,0 +1,137 @@
+"""Which engine a model gets: the fastest that gives the log-probs and gradients of plain rows on that very model."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penchant.logps.attention import NAME, NotPackable
+from penchant.logps.engine import Engine, base_model
+from penchant.logps.head import linear_head
+from penchant.logps.layout import Group
+
+_FAITHFUL = {"full_attention", "sliding_attention"}
+_VALUE_TOLERANCE = {torch.float64: 1e-5, torch.float32: 2e-4}
+_GRADIENT_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
+_LOW_PRECISION = 0.1
+_MAY_FAIL = {
+    "packed": (NotPackable, TypeError),
+    "cached": (TypeError, AttributeError, RuntimeError, ValueError),  # caches of many kinds, each with its own limits
+    "plain": (TypeError,),
+}
+
+
+def choose_engine(model: Any, pad_id: int, *, packing: bool = True) -> Engine:
+    """The fastest engine that agrees with plain rows on this model, in values, gradients and independence.
+
+    Packed rows come first, then a key-value cache, then plain rows; each with the head streamed and without.
+
+    Args:
+        model: The policy, in the state in which it will be trained.
+        pad_id: The padding token of plain rows.
+        packing: False asks for plain rows.
+    """
+    plain = Engine("plain", pad_id=pad_id)
+    if not packing:
+        return dataclasses.replace(plain, reason="asked for")
+    groups = _probe_groups(base_model(model).config)
+    expected = _probe(model, plain, groups)
+    linear = linear_head(base_model(model)) is not None
+    reasons = [] if linear else ["the head is not a plain linear layer"]
+    for rows in ("packed", "cached", "plain"):
+        objection = _static_objection(model, rows)
+        if objection is not None:
+            reasons.append(objection)
+            continue
+        for streamed in (True, False) if linear else (False,):
+            engine = Engine(rows, streamed, _told(reasons), pad_id)
+            if engine == dataclasses.replace(plain, reason=engine.reason):
+                return engine
+            objection = _measured_objection(model, engine, groups, expected)
+            if objection is None:
+                return engine
+            reasons.append(objection)
+    raise AssertionError("plain rows are always left")
+
+
+def _told(reasons: list[str]) -> str:
+    """Each objection once, in order."""
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _static_objection(model: Any, rows: str) -> str | None:
+    """What is known against a way of computing before it is tried."""
+    config = model.config.get_text_config()
+    if rows == "packed":
+        kinds = set(getattr(config, "layer_types", None) or ()) - _FAITHFUL
+        if kinds:
+            return f"layers of kind {', '.join(sorted(kinds))} carry state along the row"
+        if getattr(config, "attention_chunk_size", None):
+            return "attention in chunks"
+        if any(name.startswith("mamba") for name in config.to_dict()):
+            return "state-space layers carry state along the row"
+    if rows == "cached":
+        if getattr(base_model(model), "is_gradient_checkpointing", False):
+            return "activation checkpointing drops key-value caches"
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return "several processes need one forward pass per step"
+    return None
+
+
+def _measured_objection(model: Any, engine: Engine, groups: list[Group], expected: tuple[Tensor, Tensor]) -> str | None:
+    """What two small forward passes and their gradients say against an engine."""
+    try:
+        with engine.engaged(model):
+            if engine.packed and base_model(model).config._attn_implementation != NAME:
+                return "the model does not take its attention from transformers' AttentionInterface"
+            logps, slopes = _probe(model, engine, groups)
+            leaked = _leaks(model, engine, groups)
+    except _MAY_FAIL[engine.rows] as error:
+        return f"{engine.rows} rows fail: {' '.join(str(error).split())[:120]}"
+    dtype = next(model.parameters()).dtype
+    gap = ((logps - expected[0]).abs() / (1 + expected[0].abs())).max().item()
+    if not gap <= _VALUE_TOLERANCE.get(dtype, _LOW_PRECISION):
+        return f"{engine.rows} log-probs differ from plain ones by {gap:.2g} of their size"
+    slope_gap = ((slopes - expected[1]).norm() / expected[1].norm()).item()
+    if not slope_gap <= _GRADIENT_TOLERANCE.get(dtype, _LOW_PRECISION):
+        return f"{engine.rows} gradients differ from plain ones by {slope_gap:.2g} of their size"
+    return "one answer's tokens change another's log-prob" if leaked else None
+
+
+def _probe_groups(config: Any) -> list[Group]:
+    """Two prompts with answers of unlike lengths, long enough to leave a small sliding window."""
+    window = getattr(config, "sliding_window", None) or 0
+    length = window + 3 if window <= 256 else 6
+    generator = torch.Generator().manual_seed(0)
+    vocabulary = config.get_text_config().vocab_size
+
+    def draw(count: int) -> list[int]:
+        tokens: list[int] = torch.randint(3, vocabulary, (count,), generator=generator).tolist()
+        return tokens
+
+    return [(draw(length), [draw(7), draw(4)]), (draw(1), [draw(1), draw(length), draw(2)])]
+
+
+def _probe(model: Any, engine: Engine, groups: list[Group]) -> tuple[Tensor, Tensor]:
+    """Log-probs, and the gradient of an uneven sum of them by the trained weights, as one vector."""
+    device = next(model.parameters()).device
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    logps = engine.logps(model, engine.lay_out(groups, device))
+    weights = torch.tensor([float((-1) ** index * (index + 1)) for index in range(len(logps))], device=device)
+    slopes = torch.autograd.grad((weights * logps).sum(), trained, allow_unused=True)
+    return logps.detach(), torch.cat([slope.flatten().float() for slope in slopes if slope is not None])
+
+
+@torch.no_grad()
+def _leaks(model: Any, engine: Engine, groups: list[Group]) -> bool:
+    """Whether another first answer changes any other answer's log-prob."""
+    device = next(model.parameters()).device
+    (prompt, (first, *rest)), *others = groups
+    changed = [3 + (token + 1) % (model.config.get_text_config().vocab_size - 3) for token in first]
+    before = engine.logps(model, engine.lay_out(groups, device))
+    after = engine.logps(model, engine.lay_out([(prompt, [changed, *rest]), *others], device))
+    tolerance = 1e-6 * (1 + before[1:].abs())
+    return bool(((before - after)[1:].abs() > tolerance).any()) or bool(before[0] == after[0])

@@ -1,0 +1,186 @@
+"""Layers that keep less for the backward pass: adapters on frozen linear layers, RMS norms and gated MLPs.
+
+Each computes what the layer it stands in for computes, keeps only its inputs, and makes the rest again when gradients
+are asked for. A layer is replaced only where its class is known and a random input gives the same output; the
+engine's check on the whole model comes after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# transformers takes the statistics of norms in float32 in a float64 model too, where they are left alone therefore
+_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
+
+
+@contextmanager
+def lean_layers(model: Any) -> Iterator[None]:
+    """The model with lean forward passes while the block runs; its modules, hooks and weights stay as they are."""
+    replaced = []
+    agreed: dict[tuple[Any, ...], bool] = {}
+    try:
+        for module in model.modules():
+            lean = _lean_forward(module)
+            if lean is None or "forward" in vars(module):
+                continue
+            kind = (type(module), _dtype(module), _width(module))
+            if kind not in agreed:
+                agreed[kind] = _agrees(module, lean)
+            if agreed[kind]:
+                module.forward = partial(_unless_autocast, module, lean)
+                replaced.append(module)
+        yield
+    finally:
+        for module in replaced:
+            del module.forward
+
+
+def _unless_autocast(module: Any, lean: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+    """The lean pass; under autocast the module's own, whose types autocast chooses operation by operation."""
+    if torch.is_autocast_enabled(hidden.device.type):
+        own: Tensor = type(module).forward(module, hidden)
+        return own
+    return lean(hidden)
+
+
+def _lean_forward(module: Any) -> Callable[..., Tensor] | None:
+    """The lean twin of a module's forward pass, if it has one."""
+    name = type(module).__name__
+    if name.endswith("RMSNorm") and _epsilon(module) is not None and getattr(module, "weight", None) is not None:
+        return partial(_rms_norm_forward, module)
+    if all(hasattr(module, part) for part in ("gate_proj", "up_proj", "down_proj", "act_fn")):
+        return partial(_gated_forward, module)
+    if type(module).__module__ == "peft.tuners.lora.layer" and name == "Linear" and _plain_adapter(module):
+        return partial(_adapted_forward, module)
+    return None
+
+
+def _plain_adapter(layer: Any) -> bool:
+    """One ordinary low-rank adapter on a frozen linear layer."""
+    base = layer.base_layer
+    if type(base) is not torch.nn.Linear or base.weight.requires_grad or layer.merged or layer.fan_in_fan_out:
+        return False
+    active = [name for name in layer.active_adapters if name in layer.lora_A]
+    if len(active) != 1 or active[0] in layer.lora_variant:
+        return False
+    biased = layer.lora_A[active[0]].bias is not None or layer.lora_B[active[0]].bias is not None
+    return isinstance(layer.lora_dropout[active[0]], torch.nn.Identity) and not biased
+
+
+def _adapted_forward(layer: Any, hidden: Tensor) -> Tensor:
+    base = layer.base_layer
+    if layer.disable_adapters:
+        return torch.nn.functional.linear(hidden, base.weight, base.bias)
+    (name,) = (name for name in layer.active_adapters if name in layer.lora_A)
+    down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
+    out: Tensor = _Adapted.apply(hidden, base.weight, base.bias, down, up, layer.scaling[name])
+    return out
+
+
+class _Adapted(torch.autograd.Function):
+    """``x Wᵀ + b + s (x Aᵀ) Bᵀ`` with frozen W and b; products in the dtype of x, gradients in that of A and B."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scaling: float
+    ) -> Tensor:
+        rows = hidden.reshape(-1, hidden.shape[-1])
+        narrow = rows @ down.to(rows.dtype).T
+        out = torch.nn.functional.linear(rows, weight, bias)
+        out.addmm_(narrow, (up * scaling).to(rows.dtype).T)
+        ctx.save_for_backward(rows, narrow, weight, down, up)
+        ctx.scaling = scaling
+        return out.view(*hidden.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        rows, narrow, weight, down, up = ctx.saved_tensors
+        slopes = slope.reshape(-1, slope.shape[-1])
+        d_narrow = slopes @ (up * ctx.scaling).to(slopes.dtype)
+        d_up = (slopes.T @ narrow).to(up.dtype) * ctx.scaling
+        d_down = (d_narrow.T @ rows).to(down.dtype)
+        d_hidden = None
+        if ctx.needs_input_grad[0]:
+            d_hidden = (slopes @ weight).addmm_(d_narrow, down.to(slopes.dtype)).view(*slope.shape[:-1], -1)
+        return d_hidden, None, None, d_down, d_up, None
+
+
+def _rms_norm_forward(norm: Any, hidden: Tensor) -> Tensor:
+    out: Tensor = _RmsNorm.apply(hidden, norm.weight, _epsilon(norm))
+    return out
+
+
+class _RmsNorm(torch.autograd.Function):
+    """``w x / sqrt(mean(x²) + eps)``, statistics in float32 or wider."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
+        factor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(wide.shape[-1])
+        factor = factor.add_(epsilon).rsqrt_()
+        ctx.save_for_backward(hidden, weight, factor)
+        return (wide * factor).to(hidden.dtype) * weight
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, factor = ctx.saved_tensors
+        unit = hidden.to(factor.dtype) * factor
+        d_weight = None
+        if ctx.needs_input_grad[1]:
+            d_weight = (slope * unit).flatten(0, -2).sum(0).to(weight.dtype)
+        d_unit = slope.to(factor.dtype) * weight.to(factor.dtype)
+        along = torch.linalg.vecdot(d_unit, unit).unsqueeze(-1).div_(unit.shape[-1])
+        return d_unit.sub_(unit.mul_(along)).mul_(factor).to(hidden.dtype), d_weight, None
+
+
+def _gated_forward(mlp: Any, hidden: Tensor) -> Tensor:
+    out: Tensor = mlp.down_proj(_Gated.apply(mlp.gate_proj(hidden), mlp.up_proj(hidden)))
+    return out
+
+
+class _Gated(torch.autograd.Function):
+    """``silu(gate) * up``."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, up)
+        return torch.nn.functional.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
+        gate, up = ctx.saved_tensors
+        return torch.ops.aten.silu_backward(slope * up, gate), torch.nn.functional.silu(gate).mul_(slope)
+
+
+def _epsilon(norm: Any) -> float | None:
+    value = getattr(norm, "variance_epsilon", getattr(norm, "eps", None))
+    return value if isinstance(value, float) else None
+
+
+def _dtype(module: Any) -> torch.dtype:
+    dtype: torch.dtype = next(parameter for name, parameter in module.named_parameters() if "lora_" not in name).dtype
+    return dtype
+
+
+def _width(module: Any) -> int:
+    """Channels of the module's input."""
+    weight = module.gate_proj.weight if hasattr(module, "gate_proj") else module.weight
+    return int(weight.shape[-1])
+
+
+@torch.no_grad()
+def _agrees(module: Any, lean: Callable[..., Tensor]) -> bool:
+    """Whether a random input gives the same output."""
+    weight = next(module.parameters())
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(1, 3, _width(module), generator=generator).to(weight.device, _dtype(module))
+    with torch.autocast(weight.device.type, enabled=False):
+        expected, found = module(probe), lean(probe)
+    tolerance = _TOLERANCE.get(expected.dtype, 2e-2)
+    return bool((found - expected).norm() <= tolerance * expected.norm())

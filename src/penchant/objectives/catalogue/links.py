@@ -1,0 +1,57 @@
+"""Losses on pairs with another link than the logistic one."""
+
+from __future__ import annotations
+
+from penchant.objectives.catalogue.method import Method, Paper
+from penchant.objectives.links import (
+    hinge_loss,
+    ipo_loss,
+    savage_loss,
+    squared_hinge_loss,
+)
+
+METHODS = (
+    Method(
+        "ipo",
+        ipo_loss,
+        "squared loss to a finite margin 1/(2β): no Bradley-Terry assumption",
+        "(a - b - 1/(2β))²",
+        Paper(
+            "Azar et al.",
+            "A General Theoretical Paradigm to Understand Learning from Human Preferences",
+            2023,
+            "2310.12036",
+        ),
+    ),
+    Method(
+        "hinge",
+        hinge_loss,
+        "a pair stops pulling at the margin 1/β; the loss of RSO",
+        "max(0, 1 - β(a - b))",
+        Paper("Liu et al.", "Statistical Rejection Sampling Improves Preference Optimization", 2023, "2309.06657"),
+    ),
+    Method(
+        "squared_hinge",
+        squared_hinge_loss,
+        "squared shortfall from a margin, without IPO's penalty beyond it",
+        "max(0, 1 - β(a - b))²",
+        Paper(
+            "Tang et al.",
+            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
+            2024,
+            "2402.05749",
+        ),
+    ),
+    Method(
+        "savage",
+        savage_loss,
+        "bounded: pairs far on the wrong side are given up",
+        "σ(-β(a - b))²",
+        Paper(
+            "Tang et al.",
+            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
+            2024,
+            "2402.05749",
+        ),
+    ),
+)

@@ -1,0 +1,115 @@
+"""A method: a loss with bound constants and a paper. What it needs is read off its signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from penchant.errors import InputError
+from penchant.objectives.door import check_constants
+from penchant.objectives.vocabulary import CHOICES, CONSTANTS, DATA, NEEDS, TERMS
+from penchant.records import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Where a method was published."""
+
+    authors: str
+    title: str
+    year: int
+    arxiv: str
+
+    def __str__(self) -> str:
+        return f"{self.authors} {self.year}, arXiv:{self.arxiv}"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A published method: what ``--method`` names.
+
+    Attributes:
+        name: The name on the command line.
+        loss: The loss function; its signature says what it needs.
+        key_difference: One clause that sets it apart.
+        formula: One line of plain text; a and b are the log-ratios of chosen and rejected, p̄ a log-prob per token.
+        paper: Its source.
+        bound: Constants that differ from the function's own defaults.
+    """
+
+    name: str
+    loss: Callable[..., Array]
+    key_difference: str
+    formula: str
+    paper: Paper
+    bound: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        kinds = [kind for kind in DATA if any(kind in TERMS[name].needs for name in self.inputs)]
+        if len(kinds) != 1:
+            raise TypeError(f"{self.name}: its inputs belong to {' and '.join(kinds) or 'no'} rows, not to one kind")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The terms the loss asks for, by name."""
+        return tuple(name for name in inspect.signature(self.loss).parameters if name in TERMS)
+
+    @property
+    def data(self) -> str:
+        """What a row is: ``"pairs"``, ``"answers"`` or ``"lists"``."""
+        return next(kind for kind in DATA if any(kind in TERMS[name].needs for name in self.inputs))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it takes beyond the policy's log-probs of its rows: words of the vocabulary's ``NEEDS``, in order."""
+        asked = {need for name in self.inputs for need in TERMS[name].needs}
+        asked |= {"the whole batch"} if self.couples_rows else set()
+        return tuple(need for need in NEEDS if need in asked)
+
+    @property
+    def couples_rows(self) -> bool:
+        """Whether the loss of a batch is no sum over its rows; such a loss has no ``reduction``."""
+        return "reduction" not in inspect.signature(self.loss).parameters
+
+    @property
+    def needs_reference(self) -> bool:
+        return "reference" in self.needs
+
+    @property
+    def needs_pairs(self) -> bool:
+        return self.data == "pairs"
+
+    @property
+    def uses_lengths(self) -> bool:
+        return "lengths" in self.needs
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The constants a user may set, with their defaults for this method."""
+        parameters = inspect.signature(self.loss).parameters
+        names = [name for name in parameters if name in CONSTANTS or (name in CHOICES and name != "reduction")]
+        return {name: self.bound.get(name, parameters[name].default) for name in names}
+
+    def with_constants(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The method's constants with the user's own in place.
+
+        Raises:
+            InputError: if the method has no such constant or the value is out of its domain.
+        """
+        constants = self.constants
+        names = {shown(name): name for name in constants}
+        for name in given:
+            if shown(name) not in names:
+                fix = f"Its constants: {', '.join(names)}"
+                raise InputError(f"method {self.name!r} has no constant {shown(name)!r}", fix=fix)
+        chosen = {names[shown(name)]: value for name, value in given.items()}
+        check_constants(chosen, f"--method {self.name}")
+        return constants | chosen
+
+
+def shown(name: str) -> str:
+    """A constant's name as users write it: ``lambda_`` is ``lambda``."""
+    return name.rstrip("_")

@@ -1,0 +1,186 @@
+"""Fill a reference store with rows before the first step, and train from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from penchant.data import read_preferences
+from penchant.errors import InputError
+from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, choose_engine
+from penchant.logps.store import address
+from penchant.models import automatic_dtype, disable_dropout, load_model
+from penchant.records import TokenAnswer, TokenPair
+from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
+from penchant.training.precision import fast_float32
+
+_ANSWERS_PER_SHARD, _SECONDS_PER_SHARD = 512, 30
+_SAMPLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What a store held of some rows, and what was computed now."""
+
+    asked: int
+    computed: int
+    seconds: float
+    checked: int
+
+    def __str__(self) -> str:
+        found = f"{self.asked - self.computed} of {self.asked} prompts found, {self.checked} of them checked"
+        if not self.computed:
+            return found
+        return f"{found}, {self.computed} computed now ({self.computed / self.seconds:.1f} prompts/s)"
+
+
+def stored_reference(model: Any, engine: Engine, folder: str, rows: Sequence[Any], **options: Any) -> Stored:
+    """A reference read from a store that holds all of the rows; what it lacks is computed first.
+
+    The model must not have been trained yet: its log-probs, with an adapter switched off, are the reference's.
+    Options are those of :func:`fill`.
+
+    Raises:
+        InputError: if the folder is no store, cannot be written, or holds something else for these rows.
+    """
+    about = options.pop("about", None)
+    store = ReferenceStore(folder, Source.of(model, engine), about)
+    filling = fill(store, model, engine, [group for row in rows for group in groups_of(row)], **options)
+    words = "log-probs of the model before training, adapter off, from the store"
+    return Stored(model, store, f"{words} {folder}: {filling}")
+
+
+def fill_from_files(
+    data: Sequence[str],
+    *,
+    model: str,
+    store: str,
+    unpaired: bool,
+    format: str | None,
+    dtype: str,
+    max_length: int,
+    truncation: str,
+    chat_template: str,
+    max_tokens: int,
+    trust_remote_code: bool,
+) -> Iterator[str]:
+    """Fill a store with what training on these files would ask it for, and describe it line by line.
+
+    Raises:
+        InputError: if anything given is wrong.
+    """
+    if max_tokens < 1:
+        raise InputError("max_tokens must be at least 1", got=str(max_tokens))
+    rows = read_preferences(list(data), unpaired=unpaired, format=format)
+    yield f"data       {rows.summary()}"
+    with fast_float32():
+        device = PartialState().device
+        if dtype == "auto":
+            dtype = automatic_dtype(device)
+        loaded = load_model(model, dtype=dtype, trust_remote_code=trust_remote_code)
+        yield f"model      {loaded.description}"
+        encode: Any = encode_answers if unpaired else encode_pairs
+        settings = EncodeSettings(max_length, truncation)
+        encoded = encode(rows.rows, PromptStyle.of(loaded.tokenizer, chat_template), settings)
+        yield "tokens     " + "; ".join(encoded.report(settings))
+        disable_dropout(loaded.model)
+        engine = choose_engine(loaded.model.to(device).train(), loaded.tokenizer.pad_token_id)
+        yield f"engine     {engine.description}"
+        kept = ReferenceStore(store, Source.of(loaded.model, engine), {"model": loaded.name})
+        groups = [group for row in encoded.rows for group in groups_of(row)]
+        yield f"filled     {fill(kept, loaded.model, engine, groups, device=device, max_tokens=max_tokens)}"
+    yield from kept.report()
+
+
+def groups_of(row: TokenPair | TokenAnswer) -> list[Group]:
+    """What a training row asks the reference: a pair's answers together, a single answer and its mismatched one apart,
+    because they go through the model in different passes.
+    """
+    if isinstance(row, TokenPair):
+        return [(row.prompt_ids, [row.chosen_ids, row.rejected_ids])]
+    return [(row.prompt_ids, [row.completion_ids]), (row.prompt_ids, [row.mismatched_ids])]
+
+
+def fill(
+    store: ReferenceStore,
+    model: Any,
+    engine: Engine,
+    groups: Sequence[Group],
+    *,
+    device: Any,
+    max_tokens: int,
+    process: tuple[int, int] = (0, 1),
+    barrier: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Filling:
+    """Compute what the store lacks of the groups, after a few that it holds were computed again and compared.
+
+    Args:
+        store: Where the rows go, shard by shard.
+        model: What computes; an adapter is switched off.
+        engine: The engine that training uses.
+        groups: Prompts with their answers.
+        device: Where the model is.
+        max_tokens: Tokens in one forward pass.
+        process: This process and how many there are; each computes its share.
+        barrier: Waits for the other processes.
+        say: Prints a line.
+
+    Raises:
+        InputError: if a stored row differs from the same row computed now.
+    """
+    for damage in store.damaged:
+        say(f"warning    a damaged shard of the reference store is left out ({damage})")
+    missing = store.missing(groups)
+    absent = {id(group[0]) for group in missing}
+    sample = [group for group in groups if id(group[0]) not in absent][:_SAMPLE]
+    for group, logps in computed(model, engine, sample, device, max_tokens):
+        store.check([group], torch.tensor([sum(tokens) for tokens in logps], dtype=torch.float64))
+    start = written = time.perf_counter()
+    waiting: list[tuple[bytes, list[float]]] = []
+    mine = [group for group in missing if owner(group, process[1]) == process[0]]
+    for (prompt, answers), logps in computed(model, engine, mine, device, max_tokens):
+        waiting += [(address(prompt, answer), tokens) for answer, tokens in zip(answers, logps, strict=True)]
+        if len(waiting) >= _ANSWERS_PER_SHARD or time.perf_counter() - written > _SECONDS_PER_SHARD:
+            store.add(waiting)
+            waiting, written = [], time.perf_counter()
+    store.add(waiting)
+    barrier()
+    if process[1] > 1:
+        store.reload()
+    return Filling(len(groups), len(missing), time.perf_counter() - start, len(sample))
+
+
+def owner(group: Group, processes: int) -> int:
+    """The process that computes a group: read off its tokens, since one that opens the store later finds more in it."""
+    prompt, answers = group
+    return address(prompt, answers[0])[0] % processes
+
+
+@torch.no_grad()
+def computed(
+    model: Any, engine: Engine, groups: Sequence[Group], device: Any, max_tokens: int
+) -> Iterator[tuple[Group, list[list[float]]]]:
+    """Each group with its answers' token log-probs in nats, long groups last."""
+    ordered = sorted(groups, key=_positions)
+    while ordered:
+        part = [ordered.pop(0)]
+        while ordered and sum(map(_positions, part)) + _positions(ordered[0]) <= max_tokens:
+            part.append(ordered.pop(0))
+        batch = engine.lay_out(part, device)
+        with engine.engaged(model), model.disable_adapter() if hasattr(model, "disable_adapter") else nullcontext():
+            tokens = engine.token_logps(model, batch).cpu().split(batch.lengths.tolist())
+        answers = iter(tokens)
+        for group in part:
+            yield group, [next(answers).tolist() for _ in group[1]]
+
+
+def _positions(group: Group) -> int:
+    prompt, answers = group
+    return len(prompt) + sum(map(len, answers))

@@ -1,0 +1,136 @@
+"""For each rule on text, rows that have the fault and rows that have not."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+LONG = "The answer is long enough to be read, and it ends as a sentence should end, with a full stop."
+OPEN = "The answer is long enough to be read, and it ends in the middle of a sentence as if somebody had"
+
+
+class Case(NamedTuple):
+    """Rows after a sound first row, which settles the layout; ``held_out`` is the evaluation set."""
+
+    faulty: list[Any]
+    sound: list[Any]
+    held_out: list[Any] | None = None
+
+
+def pair(prompt: Any = "Why is the sky blue, in one line?", chosen: Any = LONG, rejected: Any = "No idea.") -> Any:
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+
+
+def labelled(prompt: str = "Why?", completion: str = "Because.", label: Any = True) -> Any:
+    return {"prompt": prompt, "completion": completion, "label": label}
+
+
+def turns(*words: str) -> list[dict[str, str]]:
+    """Messages from ``role: content`` words."""
+    return [dict(zip(("role", "content"), word.split(": ", 1), strict=True)) for word in words]
+
+
+USER, SYSTEM, ASSISTANT = "user: Why is it so?", "system: Be kind.", "assistant: Because it is."
+
+CASES: dict[str, list[Case]] = {
+    "D001": [Case([{"prompt": "Why?", "chosen": "x"}], [pair()]), Case([["no", "object"]], [pair()])],
+    "D002": [Case([pair("Why?", "Because.", "Because.")], [pair("Why?", "Because.", "Because!")])],
+    "D003": [
+        Case([pair(chosen="")], [pair(chosen="a")]),
+        Case([pair(rejected=" \n\t")], [pair(rejected=".")]),
+        Case([pair(prompt=" ")], [pair(prompt="?")]),
+    ],
+    "D004": [
+        Case(
+            [pair(turns(USER), turns("user: Another question", ASSISTANT), turns("assistant: No."))],
+            [pair(turns(USER), turns(USER, ASSISTANT), turns("assistant: No."))],
+        )
+    ],
+    "D005": [
+        Case([pair(turns(USER, ASSISTANT))], [pair(turns(USER))]),
+        Case([pair(turns(SYSTEM))], [pair(turns(SYSTEM, USER))]),
+        Case([pair(turns(USER), turns(USER, ASSISTANT, USER))], [pair(turns(USER), turns(USER, ASSISTANT))]),
+    ],
+    "D006": [
+        Case([labelled(), labelled(label=0.5)], [labelled(), labelled(label=0)]),
+        Case([labelled(), labelled(label="yes")], [labelled(), labelled(label=1)]),
+    ],
+    "D007": [
+        Case([pair(chosen=LONG, rejected=LONG.replace("full", "Full"))], [pair(chosen=LONG, rejected=OPEN)]),
+        Case([pair(chosen="Yes.\n\nIt is so.", rejected="Yes. It is so. ")], [pair(chosen="Yes.", rejected="No.")]),
+        Case([pair(chosen="x" * 99 + "1", rejected="x" * 99 + "2")], [pair(chosen="x" * 99, rejected="y" * 99)]),
+    ],
+    "D008": [
+        Case([pair(chosen=OPEN)], [pair(chosen=OPEN + ".")]),
+        Case([pair(rejected="```python\nx = 1")], [pair(rejected="```python\nx = 1\n```")]),
+        Case([pair(chosen=OPEN + " said,")], [pair(chosen="- milk\n- eggs\n- a loaf of bread")]),
+    ],
+    "D009": [
+        Case(
+            [pair("Please tell me why the sky is blue.", "Please tell me why the sky is blue. Because.")],
+            [pair("Please tell me why the sky is blue.", "You ask me why the sky is blue. Because.")],
+        )
+    ],
+    "D010": [
+        Case([pair(turns(USER, "user: Hello?"))], [pair(turns(USER, ASSISTANT, "user: Hello?"))]),
+        Case([pair(turns(USER, SYSTEM))], [pair(turns(SYSTEM, USER))]),
+        Case([pair(turns(ASSISTANT, USER))], [pair(turns(USER, ASSISTANT, USER))]),
+    ],
+    "D011": [
+        Case([pair(chosen="Done.<|im_end|>")], [pair(chosen="a <| b |> c in F#")]),
+        Case([pair(prompt="[INST] Why? [/INST]")], [pair(prompt="Why [1]?")]),
+        Case([pair(rejected="No.\n\nHuman: And now?")], [pair(rejected="Human: a word.")]),
+        Case([pair(rejected="No.</s>")], [pair(rejected="<s>struck out</strike>")]),
+        Case([pair(rejected="<|start_header_id|>")], [pair(rejected="x <y> z")]),
+    ],
+    "D012": [
+        Case([pair(chosen="bell\x07.")], [pair(chosen="tab\tand\r\nlines.\n")]),
+        Case([pair(chosen="lost \ufffd\ufffd.")], [pair(chosen="déjà vu, ☃, שלום")]),
+        Case([pair(prompt="é\x00")], [pair(prompt="é")]),
+    ],
+    "D013": [
+        Case(
+            [
+                pair(
+                    chosen="Потому что небо рассеивает синий свет сильнее.", rejected="Because of the sun, I would say."
+                )
+            ],
+            [pair(chosen="Parce que le ciel est à côté de la mer, déjà.", rejected="Because of the sun, I would say.")],
+        ),
+        Case(
+            [
+                pair(
+                    "为什么天空是蓝色的呢请用一句话回答我的这个问题好吗",
+                    LONG,
+                    "因为大气散射蓝色的光比散射红色的光要强得多的缘故吧",
+                )
+            ],
+            [pair(chosen="Потому что небо синее, вот и всё.", rejected="Не знаю, спросите кого-нибудь.")],
+        ),
+    ],
+    "D101": [
+        Case([pair(), pair()], [pair(), pair(rejected="No.")]),
+        Case([pair(), pair("why is the  sky blue, in one line? ")], [pair(), pair("Why is it blue, in one line?")]),
+        Case([labelled(), labelled()], [labelled(), labelled(label=False)]),
+    ],
+    "D102": [
+        Case([pair("A?", "x", "y"), pair("A?", "y", "x")], [pair("A?", "x", "y"), pair("B?", "y", "x")]),
+        Case([labelled(), labelled(label=False)], [labelled(), labelled(completion="No.", label=False)]),
+    ],
+    "D103": [
+        Case([pair("Why is it?")], [pair("Who is it?")], held_out=[pair("why is  it?", "x", "y")]),
+        Case([pair()], [pair("Who?")], held_out=[pair()]),
+    ],
+    "D104": [
+        Case(
+            [pair(f"Question {i}?", "long " * 9, "short") for i in range(40)],
+            [pair(f"Question {i}?", *(("long one", "short") if i % 2 else ("short", "long one"))) for i in range(40)],
+        )
+    ],
+    "D105": [
+        Case(
+            [labelled(f"Question {i}?", "Yes.", i % 10 == 0) for i in range(50)],
+            [labelled(f"Question {i}?", "Yes.", i % 2 == 0) for i in range(50)],
+        )
+    ],
+    "D106": [Case([labelled(), labelled("B?")], [labelled(), labelled("B?", label=False)])],
+}

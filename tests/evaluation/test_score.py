@@ -1,0 +1,143 @@
+"""Tables of log-probs: the same numbers as the losses, from every kind of file, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from penchant.errors import InputError
+from penchant.evaluation.score import score_table
+from penchant.evaluation.tables import open_table
+from penchant.objectives import METHODS, dpo_loss, kto_loss
+
+COLUMNS = {
+    "policy_chosen_logps": [-10.5, -20.0, -3.0],
+    "policy_rejected_logps": [-12.25, -18.0, -3.0],
+    "ref_chosen_logps": [-11.0, -19.0, -3.0],
+    "ref_rejected_logps": [-11.5, -19.0, -3.0],
+    "chosen_lengths": [4, 9, 2],
+    "rejected_lengths": [5, 7, 2],
+}
+HEADER = ",".join(list(COLUMNS)[:4])
+TRL = {
+    "policy_chosen_logps": "logps/chosen",
+    "policy_rejected_logps": "logps/rejected",
+    "ref_chosen_logps": "ref_logps/chosen",
+    "ref_rejected_logps": "ref_logps/rejected",
+    "chosen_lengths": "chosen_length",
+    "rejected_lengths": "rejected_length",
+}
+
+
+def write(path, columns):
+    table = pa.table(columns)
+    if path.suffix == ".parquet":
+        pa.parquet.write_table(table, path)
+    elif path.suffix == ".csv":
+        pa.csv.write_csv(table, path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("names", [dict(zip(TRL, TRL, strict=True)), TRL])
+def test_every_kind_of_file_gives_the_losses_numbers(tmp_path, suffix, names):
+    path = write(tmp_path / f"t{suffix}", {names[name]: values for name, values in COLUMNS.items()})
+    (one,) = score_table(path, method="dpo", constants={"beta": 0.2}).scores
+    values = [COLUMNS[name] for name in list(COLUMNS)[:4]]
+    assert one.loss.value == pytest.approx(dpo_loss(*values, beta=0.2), rel=1e-14)
+    assert one.margins.value == pytest.approx(0.2 * (1.25 - 2.0 + 0.0) / 3, rel=1e-12)
+    assert (one.accuracy.value, one.ties) == (0.5, 1)
+
+
+def test_all_methods_are_computed_or_say_what_they_lack(tmp_path):
+    full = score_table(write(tmp_path / "full.csv", COLUMNS), method="all")
+    assert {one.method for one in full.scores} | set(full.lacking) == set(METHODS)
+    assert {"dpo", "ipo", "simpo", "orpo", "kto"} <= {one.method for one in full.scores}
+    partial = score_table(write(tmp_path / "few.csv", dict(list(COLUMNS.items())[:2])), method="all")
+    assert partial.lacking["dpo"] == "ref_chosen_logps, ref_rejected_logps"
+    assert partial.lacking["simpo"] == "chosen_lengths, rejected_lengths"
+
+
+def test_a_pair_is_two_labelled_answers_for_kto(tmp_path):
+    (one,) = score_table(write(tmp_path / "t.csv", COLUMNS), method="kto").scores
+    ratios = [0.5, -1.0, 0.0, -0.75, 1.0, 0.0]
+    expected = kto_loss(ratios, [True] * 3 + [False] * 3, value_function="sigmoid")
+    assert one.loss.value == pytest.approx(expected, rel=1e-14)
+    assert "z_ref = 0.0 (no such column)" in one.notes
+
+
+def test_labelled_answers(tmp_path):
+    columns = {"logps": [-5.0, -6.0], "ref_logps": [-6.0, -5.5], "label": [True, False]}
+    for suffix in (".csv", ".jsonl", ".parquet"):
+        (one,) = score_table(write(tmp_path / f"a{suffix}", columns), method="kto").scores
+        assert one.loss.value == pytest.approx(kto_loss([1.0, -0.5], [True, False], value_function="sigmoid"))
+    with pytest.raises(InputError, match="needs pairs"):
+        score_table(tmp_path / "a.csv", method="dpo")
+
+
+def test_batches_do_not_change_the_numbers(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.parquet", {name: values * 50 for name, values in COLUMNS.items()})
+    (whole,) = score_table(path).scores
+    monkeypatch.setattr("penchant.evaluation.tables.BATCH_ROWS", 7)
+    (cut,) = score_table(path).scores
+    assert cut.loss.value == pytest.approx(whole.loss.value, rel=1e-13)
+    assert cut.loss.high == pytest.approx(whole.loss.high, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("policy_chosen_logps", None, "t.csv:row 2: column 'policy_chosen_logps' holds no finite number"),
+        ("ref_chosen_logps", float("inf"), "row 2"),
+        ("policy_chosen_logps", 19.0, "log-prob above 0"),
+        ("chosen_lengths", 0, "length below 1"),
+    ],
+)
+def test_a_bad_value_is_named_by_row(tmp_path, column, value, words):
+    columns = COLUMNS | {column: [COLUMNS[column][0], value, COLUMNS[column][2]]}
+    with pytest.raises(InputError, match=words):
+        score_table(write(tmp_path / "t.csv", columns))
+
+
+def test_rows_with_gaps_are_left_out_on_request_and_counted(tmp_path):
+    columns = COLUMNS | {"ref_chosen_logps": [-11.0, None, float("nan")]}
+    result = score_table(write(tmp_path / "t.parquet", columns), skip_missing=True)
+    assert (result.rows, result.skipped) == (1, 2)
+    assert np.isnan(result.scores[0].loss.low)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("t.csv", "", "empty"),
+        ("t.csv", f"{HEADER}\n", "no rows"),
+        ("t.csv", "a,b\n1,2\n", "no column is a log-prob"),
+        ("t.csv", f"{HEADER}\nx,-2,-2,-2\n", "cannot be read"),
+        ("t.csv", "logps/chosen,chosen_logprob\n-1,-2\n", "two columns stand for 'policy_chosen_logps'"),
+        ("t.jsonl", '{"chosen_logps": -1', "cannot be read"),
+        ("t.json", '[{"chosen_logps": -1}]', "one JSON array"),
+        ("t.parquet", "no parquet", "cannot be read"),
+        ("t.xlsx", "x", "not a known kind"),
+    ],
+)
+def test_broken_tables_cost_one_line(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=words) as caught:
+        score_table(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_constants_are_refused(tmp_path):
+    path = write(tmp_path / "t.csv", COLUMNS)
+    with pytest.raises(InputError, match="no constant 'gamma'"):
+        score_table(path, constants={"gamma": 1.0})
+    with pytest.raises(InputError, match="no method has a constant 'gama'"):
+        score_table(path, method="all", constants={"gama": 1.0})
+    assert open_table(path).others == ()

@@ -1,0 +1,50 @@
+"""Intervals and tests against independent numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from penchant.evaluation.statistics import ClusterBootstrap, RunningMean, mcnemar, wilson_of_sum
+
+
+def test_running_mean_is_students_interval_however_the_rows_are_cut():
+    values = np.random.default_rng(1).normal(1e6, 2.0, 1001)
+    mean = RunningMean()
+    for part in np.array_split(values, [1, 1, 400, 900]):
+        mean.add(part)
+    low, high = stats.t.interval(0.95, 1000, loc=values.mean(), scale=stats.sem(values))
+    assert mean.estimate().low == pytest.approx(low, abs=1e-8)
+    assert mean.estimate().high == pytest.approx(high, abs=1e-8)
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (3, 3), (1, 9), (20, 41), (400, 480)])
+def test_mcnemar_is_the_exact_binomial_test(b, c):
+    expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
+    assert mcnemar(b, c) == pytest.approx(expected, rel=1e-10)
+
+
+def test_bootstrap_of_independent_rows_agrees_with_the_normal_interval():
+    values = np.random.default_rng(2).normal(size=500)
+    found = ClusterBootstrap(np.arange(500)).ratio(values)
+    half = 1.96 * values.std() / np.sqrt(500)
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
+
+
+def test_pairs_of_one_prompt_widen_the_interval():
+    """Ten copies of each row are no new evidence: the interval stays that of the prompts."""
+    values = np.random.default_rng(3).normal(size=80)
+    single = ClusterBootstrap(np.arange(80)).ratio(values)
+    copied = ClusterBootstrap(np.repeat(np.arange(80), 10)).ratio(np.repeat(values, 10))
+    assert (copied.low, copied.high) == pytest.approx((single.low, single.high))
+
+
+def test_shares_take_wilson_only_where_prompts_have_one_pair():
+    outcomes = np.array([1.0, 0.0, 1.0, 1.0])
+    assert ClusterBootstrap(np.arange(4)).share(outcomes) == wilson_of_sum(3, 4)
+    assert ClusterBootstrap(np.array([0, 0, 1, 1])).share(outcomes) != wilson_of_sum(3, 4)
+
+
+def test_one_prompt_gives_no_interval():
+    assert np.isnan(ClusterBootstrap(np.zeros(3)).ratio(np.ones(3)).low)

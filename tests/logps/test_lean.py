@@ -1,0 +1,101 @@
+"""Lean layers give what the layers they stand in for give, in value and gradient, and leave the model as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from tests_support import tiny_llama
+
+from penchant.logps.lean import lean_layers
+
+
+def adapted(dtype=torch.float64, **options):
+    settings = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "task_type": "CAUSAL_LM"} | options
+    model = get_peft_model(tiny_llama(64).to(dtype), LoraConfig(**settings), autocast_adapter_dtype=False)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model.train()
+
+
+def replaced(model):
+    return [name for name, module in model.named_modules() if "forward" in vars(module)]
+
+
+def outcome(model):
+    logits = model(input_ids=torch.tensor([[5, 6, 7, 8, 9], [9, 3, 3, 1, 2]])).logits
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [logits, *torch.autograd.grad((logits * torch.linspace(-1, 1, 64, dtype=logits.dtype)).sum(), trained)]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
+@pytest.mark.parametrize("full", [False, True])
+def test_values_and_gradients_are_the_models_own(full, dtype, tolerance):
+    model = tiny_llama(64).to(dtype) if full else adapted(dtype)
+    expected = outcome(model)
+    with lean_layers(model):
+        names = replaced(model)
+        found = outcome(model)
+    norms, mlps, adapters = 5 if dtype == torch.float32 else 0, 2, 0 if full else 2 * 7
+    assert len(names) == norms + mlps + adapters
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= tolerance * (1e-3 + other.norm())
+    assert not replaced(model)
+
+
+def test_the_adapter_can_be_switched_off_inside():
+    model = adapted()
+    with torch.no_grad(), model.disable_adapter():
+        expected = model(input_ids=torch.tensor([[5, 6, 7]])).logits
+        with lean_layers(model):
+            found = model(input_ids=torch.tensor([[5, 6, 7]])).logits
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_fresh_adapter_changes_no_bit():
+    """Policy and reference agree exactly before the first step, in bfloat16 too."""
+    model = tiny_llama(64).to(torch.bfloat16)
+    model = get_peft_model(model, LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM"))
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad(), lean_layers(model):
+        policy = model(input_ids=ids).logits
+        with model.disable_adapter():
+            assert torch.equal(model(input_ids=ids).logits, policy)
+
+
+@pytest.mark.parametrize("options", [{"use_dora": True}, {"lora_dropout": 0.5}, {"lora_bias": True}])
+def test_other_adapters_are_left_alone(options):
+    with lean_layers(model := adapted(torch.float32, **options)):
+        assert not any(name.endswith("q_proj") for name in replaced(model))
+
+
+def test_a_norm_that_computes_something_else_is_left_alone():
+    class OtherRMSNorm(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.eps = torch.nn.Parameter(torch.full((8,), 0.5)), 1e-6
+
+        def forward(self, x):
+            return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * (1 + self.weight)
+
+    holder = torch.nn.Sequential(OtherRMSNorm())
+    with lean_layers(holder):
+        assert not replaced(holder)
+
+
+def test_the_model_is_restored_after_an_error():
+    model = adapted()
+    with pytest.raises(ZeroDivisionError), lean_layers(model):
+        1 / 0  # noqa: B018
+    assert not replaced(model)
+
+
+def test_under_autocast_layers_compute_as_they_do_themselves():
+    model = adapted(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = outcome(model)
+        with lean_layers(model):
+            found = outcome(model)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
