@@ -11,7 +11,7 @@ import numpy as np
 
 from penchant.errors import InputError
 from penchant.objectives.catalogue import Method, get_method
-from penchant.objectives.vocabulary import CONSTANTS
+from penchant.objectives.vocabulary import CONSTANTS, TERMS
 from penchant.whiteboard.anatomy import ANATOMIES, Anatomy
 from penchant.whiteboard.inputs import CATALOGUE_ROLES, CONSTANT_ROLES, POLICY_ROLES, ROLE_NAMES, VIEWS, sample_rows
 from penchant.whiteboard.prose import PROSE
@@ -145,9 +145,13 @@ def _inputs(subject: Subject) -> list[str]:
     return found
 
 
+def _meaning(role: str) -> str:
+    return _MEANINGS.get(role) or TERMS[role].meaning
+
+
 def _symbols(method: Method, subject: Subject | None) -> str:
     roles = _inputs(subject) if subject else [CATALOGUE_ROLES.get(name, name) for name in method.inputs]
-    lines = [f"- {WRITTEN.get(role, role)}: {_MEANINGS.get(role, 'an input of the row')}" for role in roles]
+    lines = [f"- {WRITTEN.get(role, role)}: {_meaning(role)}" for role in roles]
     lines += [f"- {name.rstrip('_')}: {CONSTANTS[name].meaning}" for name in method.constants if name in CONSTANTS]
     return "\n".join(lines)
 
@@ -224,9 +228,9 @@ def _derivative(subject: Subject) -> str:
 
 
 def _needs(method: Method) -> str:
-    data = "pairs" if method.needs_pairs else "no pairs"
-    reference = "a reference" if method.needs_reference else "no reference"
-    return f"It needs {reference} and {data}" + (", and the answers' lengths." if method.uses_lengths else ".")
+    what = {"pairs": "pairs of answers", "answers": "single answers", "lists": "lists of answers"}[method.data]
+    reference = "" if method.needs_reference else " No reference."
+    return f"It takes {what}; besides: {', '.join(method.needs) or 'nothing'}.{reference}"
 
 
 def _constants(method: Method) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from penchant.whiteboard.batches import batch_findings, empty_answer_note, half_precision_note
 from penchant.whiteboard.bench import ENCODINGS, Bench, Runner, fit
 from penchant.whiteboard.extremes import extreme_findings
-from penchant.whiteboard.faults import Fault
+from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.gradients import gradient_findings
 from penchant.whiteboard.inputs import Parameter, Rows, bind, take
 from penchant.whiteboard.matching import COARSE, Match, match

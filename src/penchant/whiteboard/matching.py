@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.errors import InputError
-from penchant.whiteboard.faults import Fault
+from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.inputs import Rows
 from penchant.whiteboard.subjects import Subject, others
 

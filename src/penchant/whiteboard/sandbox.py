@@ -116,7 +116,7 @@ class Sandbox:
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([self._in], [], [], max(0.0, end - time.monotonic()))
             if not ready:
-                raise Stopped(f"it did not come back within {seconds:g} seconds: is there a loop that never ends?")
+                raise Stopped(f"it did not come back within {seconds:g} seconds: there may be a loop that never ends")
             piece = os.read(self._in, 1 << 16)
             if not piece:
                 raise Stopped(self._why())

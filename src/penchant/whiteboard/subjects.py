@@ -16,7 +16,8 @@ import numpy as np
 from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue import METHODS, Method
 from penchant.whiteboard.anatomy import ANATOMIES, NOTHING, evaluate
-from penchant.whiteboard.faults import FAULTS, Fault
+from penchant.whiteboard.fault import Fault
+from penchant.whiteboard.faults import FAULTS
 from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, forms_of, sample_rows
 
 
