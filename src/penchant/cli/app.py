@@ -5,11 +5,14 @@ from __future__ import annotations
 from cyclopts import App
 
 import penchant
+from penchant.cli.check import check
 from penchant.cli.demo import demo
 from penchant.cli.evaluate import evaluate
+from penchant.cli.explain import explain
 from penchant.cli.lint import lint
 from penchant.cli.logps import logps
 from penchant.cli.methods import methods
+from penchant.cli.practice import practice
 from penchant.cli.sample import sample
 from penchant.cli.score import score
 from penchant.cli.show_rows import show
@@ -21,5 +24,8 @@ app = App(
     version=penchant.__version__,
     version_flags=["--version"],
 )
-for command in (train, lint, show, evaluate, sample, score, logps, methods, demo):
+for command in (
+    *(train, lint, show, evaluate, sample, score, logps),
+    *(methods, explain, check, practice, demo),
+):
     app.command(command)

@@ -1,0 +1,62 @@
+"""Hold your own trainer's losses to the catalogue, in a test.
+
+>>> from penchant.testing import assert_matches
+>>> import numpy as np
+>>> def my_loss(chosen, rejected, ref_chosen, ref_rejected, beta=0.1):
+...     return np.logaddexp(0, -beta * ((chosen - ref_chosen) - (rejected - ref_rejected))).mean()
+>>> assert_matches("dpo", my_loss)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penchant.whiteboard.calling import Target
+from penchant.whiteboard.grade import grade
+from penchant.whiteboard.inputs import parameters_of
+from penchant.whiteboard.subjects import get_subject
+
+
+def assert_matches(
+    method: str,
+    function: Callable[..., Any],
+    *,
+    library: str | None = None,
+    inputs: Sequence[str] | None = None,
+    strict: bool = False,
+) -> None:
+    """Fail with a diagnosis unless a function is a method's loss, in value, gradient and at the extremes.
+
+    The function runs in this process, without limits.
+
+    Args:
+        method: A method on pairs or answers, or ``"log_sigmoid"``.
+        function: Your loss.
+        library: ``"numpy"``, ``"torch"``, ``"jax"`` or ``"python"``; told from the modules it uses when left out.
+        inputs: What each parameter is, in order, where the names do not say it.
+        strict: Whether remarks count as faults, a gradient that may reach the reference for instance.
+
+    Raises:
+        AssertionError: with what is wrong, if it is not right.
+        InputError: if the method cannot be checked or the parameters' meaning cannot be told.
+    """
+    path = getattr(getattr(function, "__code__", None), "co_filename", "")
+    target = Target(function, library or _library_of(function), path)
+    name = getattr(function, "__name__", "the function")
+    verdict = grade(target, get_subject(method), parameters_of(function), name, inputs)
+    if verdict.exit_code or (strict and verdict.notes):
+        raise AssertionError(verdict.as_text(reveal=True))
+
+
+def _library_of(function: Callable[..., Any]) -> str:
+    """The array library whose module the function's globals hold and its code mentions."""
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    scope = getattr(function, "__globals__", {})
+    used = [getattr(scope.get(name), "__name__", "") for name in names]
+    used += [getattr(value, "__name__", "") for value in scope.values() if type(value).__name__ == "module"]
+    for name in used:
+        library = name.split(".")[0]
+        if library in ("torch", "jax", "numpy"):
+            return library
+    return "numpy"

@@ -1,0 +1,138 @@
+"""``penchant check``: from a file to a verdict."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+from penchant.errors import InputError
+from penchant.whiteboard.grade import failed, grade
+from penchant.whiteboard.inputs import Parameter
+from penchant.whiteboard.sandbox import SECONDS, Sandbox, Stopped, libraries_in, parse
+from penchant.whiteboard.subjects import Subject, checkable, get_subject
+from penchant.whiteboard.verdict import Verdict
+
+_LOSS_NAMES = ("loss", "loss_fn", "compute_loss")
+
+
+def check(
+    path: Path,
+    function: str | None = None,
+    method: str | None = None,
+    *,
+    inputs: Sequence[str] | None = None,
+    seconds: float = SECONDS,
+    sandboxes: dict[str, Sandbox] | None = None,
+) -> Verdict:
+    """Grade a function in a file, in a process of its own.
+
+    Args:
+        path: The file; it is run.
+        function: The function; found by its name when left out.
+        method: What it should be; told from the function's or the file's name when left out.
+        inputs: What each parameter is, in order, where the names do not say it.
+        seconds: The longest that one call may take.
+        sandboxes: Child processes to use again, by library; they are kept open.
+
+    Raises:
+        InputError: if the file, the function or the method cannot be found, or the parameters' meaning be told.
+    """
+    tree = parse(path)
+    function = function or _pick(tree, path, method)
+    subject = get_subject(method) if method else None
+    subject = subject or _guess(function, path)
+    name, problem = f"{path.name}:{function}", None
+    for library in _ordered(path, tree, function):
+        try:
+            sandbox = _open(library, seconds, sandboxes)
+            try:
+                parameters, error = sandbox.load(path, function)
+                verdict = failed(_title(subject), name, error, library) if error else None
+                verdict = verdict or _grade(sandbox, subject, parameters, name, inputs)
+            finally:
+                if sandboxes is None:
+                    sandbox.close()
+        except Stopped as stopped:
+            if sandboxes is not None:
+                sandboxes.pop(library).close()
+            return Verdict(_title(subject), "failed", f"{name} cannot be graded: {stopped}.", library=library)
+        if verdict.kind != "failed":
+            return verdict
+        problem = problem or verdict
+    assert problem is not None
+    return problem
+
+
+def _open(library: str, seconds: float, sandboxes: dict[str, Sandbox] | None) -> Sandbox:
+    if sandboxes is None:
+        return Sandbox(library, seconds)
+    if library not in sandboxes:
+        sandboxes[library] = Sandbox(library, seconds)
+    return sandboxes[library]
+
+
+def _title(subject: Subject | None) -> str:
+    return subject.name if subject else ""
+
+
+def _grade(
+    sandbox: Sandbox, subject: Subject | None, parameters: list[Parameter], name: str, inputs: Sequence[str] | None
+) -> Verdict:
+    if subject is not None:
+        return grade(sandbox, subject, parameters, name, inputs)
+    for candidate in checkable():
+        try:
+            verdict = grade(sandbox, get_subject(candidate), parameters, name, inputs)
+        except InputError:  # the parameters do not fit this method
+            continue
+        if verdict.kind in ("right", "failed"):
+            return verdict
+    known = ", ".join(checkable())
+    raise InputError("cannot tell which method this should be", where=name, fix=f"Say it with --method, one of {known}")
+
+
+def _pick(tree: ast.Module, path: Path, method: str | None) -> str:
+    """The function to grade: the only one, or the one whose name says so."""
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    if not names:
+        raise InputError("there is no function in the file", where=str(path))
+    if len(names) == 1:
+        return names[0]
+    wanted = [name for name in names if method and method in name.lower()]
+    wanted = wanted or [name for name in names if name in _LOSS_NAMES]
+    wanted = wanted or [name for name in names if "loss" in name.lower()]
+    if len(wanted) == 1:
+        return wanted[0]
+    fix = f"Name one: {path}:{(wanted or names)[0]}"
+    raise InputError("the file has several functions", where=str(path), got=", ".join(wanted or names), fix=fix)
+
+
+def _guess(function: str, path: Path) -> Subject | None:
+    """The method in a function's name, else in the file's; the longest name that fits."""
+    for text in (function.lower().replace("logsigmoid", "log_sigmoid"), path.stem.lower()):
+        found = [name for name in checkable() if name in text]
+        if found:
+            return get_subject(max(found, key=len))
+    return None
+
+
+def _ordered(path: Path, tree: ast.Module, function: str) -> list[str]:
+    """Libraries to try: those that the function itself mentions come first."""
+    libraries = libraries_in(path)
+    aliases = {
+        (alias.asname or alias.name.split(".")[0]): alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {
+        (alias.asname or alias.name): (node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    body = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function), tree)
+    used = {aliases.get(node.id) for node in ast.walk(body) if isinstance(node, ast.Name)}
+    if "python" not in libraries[:1] and libraries:
+        libraries = sorted(libraries, key=lambda library: library not in used)
+    return [library for library in libraries if library != "python"] or ["numpy", "python"]

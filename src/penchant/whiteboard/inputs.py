@@ -1,0 +1,323 @@
+"""What a hand-written function's parameters are, and the numbers it is tried on.
+
+Every parameter is a *view* of the symbols of :mod:`anatomy`: ``log_ratio_w`` is ``pw - rw``. So a method that the
+catalogue states on log-ratios can be written on four log-probs, or on log-probs per token.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from penchant.errors import InputError, suggest
+from penchant.whiteboard.anatomy import evaluate
+
+VIEWS = {
+    **{symbol: symbol for symbol in ("pw", "pl", "rw", "rl", "m", "n", "p", "r", "y", "z0", "x")},
+    "a": "pw - rw",
+    "b": "pl - rl",
+    "cw": "pw / m",
+    "cl": "pl / n",
+    "q": "p - r",
+    "kl": "z_rows",
+    **{name: name for name in ("beta", "gamma", "lam", "eps", "wd", "wu")},
+    "gamma_ratio": "gamma / beta",
+}
+"""How each role is computed from the symbols; ``z_rows`` are the mismatched log-ratios whose mean is the baseline."""
+
+CATALOGUE_ROLES = {
+    "policy_chosen_logps": "pw",
+    "policy_rejected_logps": "pl",
+    "ref_chosen_logps": "rw",
+    "ref_rejected_logps": "rl",
+    "chosen_logps": "pw",
+    "rejected_logps": "pl",
+    "log_ratio_w": "a",
+    "log_ratio_l": "b",
+    "log_ratio": "q",
+    "chosen_lengths": "m",
+    "rejected_lengths": "n",
+    "is_desirable": "y",
+    "z_ref": "z0",
+    "lambda_": "lam",
+    "label_smoothing": "eps",
+    "desirable_weight": "wd",
+    "undesirable_weight": "wu",
+}
+"""The catalogue's names as roles; a name that is not here stands for itself."""
+
+ROLE_NAMES = {role: name for name, role in reversed(CATALOGUE_ROLES.items())} | {
+    "cw": "chosen_mean_logps",
+    "cl": "rejected_mean_logps",
+    "p": "policy_logps",
+    "r": "ref_logps",
+    "kl": "mismatched_log_ratios",
+    "lam": "lambda",
+    "gamma_ratio": "gamma_beta_ratio",
+}
+CONSTANT_ROLES = ("beta", "gamma", "lam", "eps", "wd", "wu", "gamma_ratio")
+POLICY_ROLES = ("pw", "pl", "a", "b", "cw", "cl", "p", "q", "x")
+CONSTANT_INPUTS = ("rw", "rl", "r", "z0", "kl")
+"""Inputs that a gradient must not flow into."""
+
+_CHOSEN = {
+    "chosen",
+    "w",
+    "win",
+    "winner",
+    "winning",
+    "pos",
+    "positive",
+    "preferred",
+    "accepted",
+    "good",
+    "yw",
+    "better",
+}
+_REJECTED = {"rejected", "l", "lose", "loser", "losing", "neg", "negative", "dispreferred", "bad", "yl", "worse"}
+_REFERENCE = {"ref", "reference", "base", "sft", "frozen", "old", "init"}
+_LENGTH = {"len", "lens", "length", "lengths", "tokens", "size", "sizes", "count", "counts", "num"}
+_RATIO = {"ratio", "ratios", "logratio", "logratios", "lr", "rho"}
+_MEAN = {"mean", "avg", "average", "averaged", "pbar"}
+_LABEL = {"y", "label", "labels", "desirable", "target", "targets", "thumbs", "d", "labeled", "good"}
+_EXACT = {
+    "beta": ("beta", "tau", "temperature", "temp", "b_", "kl_coef"),
+    "gamma": ("gamma", "margin", "target_margin", "gamma_margin", "simpo_gamma", "g"),
+    "gamma_ratio": ("gamma_beta_ratio", "gamma_over_beta", "margin_ratio"),
+    "lam": ("lambda", "lambda_", "lam", "lmbda", "lambd", "or_weight", "alpha", "orpo_lambda", "orpo_alpha"),
+    "eps": ("eps", "epsilon", "label_smoothing", "smoothing", "smooth", "ls", "noise"),
+    "wd": ("desirable_weight", "w_desirable", "weight_desirable", "lambda_d", "w_d", "lam_d", "wd", "desirable_w"),
+    "wu": (
+        "undesirable_weight",
+        "w_undesirable",
+        "weight_undesirable",
+        "lambda_u",
+        "w_u",
+        "lam_u",
+        "wu",
+        "undesirable_w",
+    ),
+    "z0": ("z_ref", "z", "z0", "zref", "baseline", "kl_ref", "kl_baseline", "kl_estimate", "z_0", "anchor"),
+    "kl": (
+        "mismatched_log_ratios",
+        "mismatched_log_ratio",
+        "kl_log_ratios",
+        "kl_log_ratio",
+        "kl_logratios",
+        "kl_ratios",
+    ),
+    "a": ("a", "log_ratio_chosen", "rho_w", "h_w"),
+    "b": ("b", "log_ratio_rejected", "rho_l", "h_l"),
+    "m": ("m", "len_w", "lw", "n_w", "nw", "n_chosen", "t_w"),
+    "n": ("n", "len_l", "ll", "n_l", "nl", "n_rejected", "t_l"),
+    "pw": ("pw", "pc", "piw", "w", "theta_w"),
+    "pl": ("pl", "pr", "pil", "l", "theta_l"),
+    "rw": ("rw", "rc", "refw"),
+    "rl": ("rl", "rr", "refl"),
+}
+_COMPACT = {name: role for role, names in _EXACT.items() for name in names}
+
+
+def role_of(name: str, paired: bool) -> str | None:
+    """The role that a parameter's name spells, or ``None``."""
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if plain in CATALOGUE_ROLES:
+        return CATALOGUE_ROLES[plain]
+    if not paired and plain in ("r", "log_r", "x"):
+        return "x" if plain == "x" else "q"
+    if plain in _COMPACT:
+        return _COMPACT[plain]
+    words = set(re.split(r"[_\d]+", plain.replace("log_ratio", "logratio")))
+    return _paired_role(words) if paired else _single_role(words)
+
+
+def _paired_role(words: set[str]) -> str | None:
+    if bool(words & _CHOSEN) == bool(words & _REJECTED):
+        return None
+    chosen = bool(words & _CHOSEN)
+    if words & _LENGTH:
+        return "m" if chosen else "n"
+    if words & _RATIO:
+        return "a" if chosen else "b"
+    if words & _REFERENCE:
+        return None if words & _MEAN else ("rw" if chosen else "rl")
+    if words & _MEAN:
+        return "cw" if chosen else "cl"
+    return "pw" if chosen else "pl"
+
+
+def _single_role(words: set[str]) -> str | None:
+    if words & _RATIO or (words & {"logits", "log"} and "ratio" in words):
+        return "q"
+    if words & _LABEL:
+        return "y"
+    if words & _REFERENCE:
+        return "r"
+    return "p" if words & {"policy", "pi", "logp", "logps", "theta", "model", "p"} else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of the function under test."""
+
+    name: str
+    kind: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Which parameter plays which role; parameters left out keep their own defaults."""
+
+    roles: Mapping[str, str]  # parameter -> role
+    positional: tuple[str, ...]  # parameters that can only be given by position, in order
+
+    def has(self, role: str) -> bool:
+        return role in self.roles.values()
+
+    def parameter(self, role: str) -> str:
+        return next(name for name, found in self.roles.items() if found == role)
+
+
+def bind(
+    parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], given: Sequence[str] | None, where: str
+) -> Binding:
+    """Find each parameter's role: as stated by the user, by its name, else by its place.
+
+    Args:
+        parameters: Of the function under test, in order.
+        forms: Orders of roles in which the method is usually written.
+        given: The user's own statement, one name of the vocabulary per parameter.
+        where: The function, for messages.
+
+    Raises:
+        InputError: if the roles cannot be told.
+    """
+    only = tuple(p.name for p in parameters if p.kind == "positional")
+    if given is not None:
+        return Binding(dict(zip((p.name for p in parameters), _stated(given, parameters, where), strict=False)), only)
+    paired = not any("y" in form or form == ("x",) for form in forms)
+    named = {p.name: role_of(p.name, paired) for p in parameters}
+    if "b" in named and "a" not in named:
+        named["b"] = "beta"
+    useful = {role for form in forms for role in form} | set(CONSTANT_ROLES) | {"m", "n", "z0", "kl"}
+    found = {name: role for name, role in named.items() if role in useful}
+    required = [p.name for p in parameters if p.required]
+    if all(name in found for name in required) and len(set(found.values())) == len(found) and _enough(found, forms):
+        return Binding({name: role for name, role in found.items() if role}, only)
+    constants = {name: role for name, role in found.items() if role in CONSTANT_ROLES or role in ("z0", "eps")}
+    places = [p.name for p in parameters if p.required and p.name not in constants] or required
+    for form in forms:
+        if len(form) == len(places):
+            roles = dict(zip(places, form, strict=True))
+            return Binding(roles | {k: v for k, v in constants.items() if v and k not in roles}, only)
+    example = ",".join(ROLE_NAMES.get(role, role) for role in forms[0])
+    fix = f"Say what each is with --inputs, in order, for instance --inputs {example}"
+    raise InputError(
+        "cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix
+    )
+
+
+def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]]) -> bool:
+    """Whether the data roles amount to one of the method's forms, more or less (a fault may leave an input out)."""
+    data = {role for role in found.values() if role not in CONSTANT_ROLES}
+    return any(len(data & set(form)) >= max(1, len(form) - 2) for form in forms)
+
+
+def _stated(given: Sequence[str], parameters: Sequence[Parameter], where: str) -> list[str]:
+    known = {name: role for role, name in ROLE_NAMES.items()} | CATALOGUE_ROLES | {role: role for role in VIEWS}
+    for name in given:
+        if name not in known:
+            raise InputError(f"--inputs: no input {name!r}", fix=suggest(name, set(known)))
+    needed = sum(p.required for p in parameters)
+    if not needed <= len(given) <= len(parameters):
+        raise InputError("--inputs must name every parameter, in order", where=where, got=",".join(given))
+    return [known[name] for name in given]
+
+
+def forms_of(inputs: Sequence[str]) -> list[tuple[str, ...]]:
+    """The orders in which a method with these catalogue inputs is usually written."""
+    first = tuple(CATALOGUE_ROLES.get(name, name) for name in inputs)
+    swaps: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+        (("a", "b"), ("pw", "pl", "rw", "rl")),
+        (("pw", "pl", "rw", "rl"), ("a", "b")),
+        (("pw", "pl", "m", "n"), ("cw", "cl")),
+        (("q",), ("p", "r")),
+        (("pw", "pl", "rw", "rl"), ("pw", "pl", "rw", "rl", "m", "n")),
+    )
+    forms = [first]
+    for old, new in swaps:
+        if first[: len(old)] == old and first != (*old, "m", "n"):
+            forms.append(new + first[len(old) :])
+    if "z0" in first:
+        forms += [tuple(role for role in form if role != "z0") for form in forms]
+        forms += [tuple("kl" if role == "z0" else role for role in form) for form in forms if "z0" in form]
+    return forms
+
+
+Rows = dict[str, Any]
+
+
+def sample_rows(count: int, extras: Sequence[str] = (), seed: int = 20231) -> Rows:
+    """Symbols for a number of rows: both signs of every difference, constants that vary.
+
+    The log-probs are small, so that a wrong sign does not drive the margin into a tail where all losses look alike.
+    """
+    rng = np.random.default_rng(seed)
+    base = rng.uniform(-6, -3, (2, count))
+    shift = rng.uniform(0.4, 2.6, (3, count)) * rng.choice((-1, 1), (3, count))
+    turn = np.arange(count) % 3
+    rows: Rows = {
+        "pw": base[0] + shift[0],
+        "rw": base[0],
+        "pl": base[1] + shift[1],
+        "rl": base[1],
+        "m": rng.integers(3, 16, count).astype(float),
+        "n": rng.integers(3, 16, count).astype(float) + 1,
+        "p": base[0] + shift[2],
+        "r": base[0],
+        "y": np.arange(count) % 2 == 0,
+        "x": rng.uniform(-5, 5, count),
+        "z0": rng.uniform(0.3, 1.6, count),
+        "beta": np.array([0.1, 0.35, 0.8])[turn],
+        "gamma": np.array([0.5, 1.3, 0.9])[turn],
+        "lam": np.array([0.1, 0.4, 0.7])[turn],
+        "eps": np.array([0.1, 0.3, 0.2])[turn],
+        "wd": np.array([1.0, 1.4, 0.7])[turn],
+        "wu": np.array([1.2, 0.6, 1.5])[turn],
+    }
+    rows |= {name: rng.uniform(0.55, 0.95, count) for name in extras if name not in VIEWS}
+    return with_baseline(rows)
+
+
+def with_baseline(rows: Rows) -> Rows:
+    """Mismatched log-ratios for each row, whose mean is its ``z_raw`` and, clamped at 0, its ``z0``."""
+    rows["z_raw"] = rows["z0"]
+    rows["z_rows"] = np.stack([rows["z_raw"] - 0.4, rows["z_raw"] + 0.9, rows["z_raw"] - 0.5], axis=-1)
+    return rows
+
+
+def view(role: str, rows: Rows) -> Any:
+    """A role's values over the rows."""
+    return evaluate(VIEWS.get(role, role), rows)
+
+
+def take(rows: Rows, index: int | slice | Sequence[int]) -> Rows:
+    """Some of the rows; one row's symbols are numbers."""
+    return {name: np.asarray(values)[index] for name, values in rows.items()}
+
+
+def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
+    """The parameters that can be given one by one."""
+    kinds = {
+        inspect.Parameter.POSITIONAL_ONLY: "positional",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD: "either",
+        inspect.Parameter.KEYWORD_ONLY: "keyword",
+    }
+    found = inspect.signature(function).parameters.values()
+    return [Parameter(p.name, kinds[p.kind], p.default is inspect.Parameter.empty) for p in found if p.kind in kinds]
