@@ -254,14 +254,16 @@ def _limits(subject: Subject) -> list[str]:
             bent = rows | {name: np.full(9, value)}
             if value == subject.constants[name] or (name == "beta" and value == 0):
                 continue
-            found += [f"with {name} = {value:g} it is {other}" for other in _equal_to(subject, bent)]
+            found += [f"with {name} = {value:g} it is {other}" for other in _equal_to(subject, bent, name)]
     return found
 
 
-def _equal_to(subject: Subject, rows: dict[str, Any]) -> list[str]:
+def _equal_to(subject: Subject, rows: dict[str, Any], bent: str) -> list[str]:
+    """Methods with the same loss on these rows; the bent constant is the subject's alone."""
+    kept = set(subject.constants) - {bent}
     equal = []
     for other in others(subject):
-        theirs = rows | {n: np.full(9, float(v)) for n, v in other.constants.items() if n not in subject.constants}
+        theirs = rows | {n: np.full(9, float(v)) for n, v in other.constants.items() if n not in kept}
         try:
             same = np.allclose(subject.formula.loss(rows), other.formula.loss(theirs), rtol=1e-9, atol=1e-12)
         except InputError:  # a constant out of the other method's domain
