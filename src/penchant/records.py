@@ -78,6 +78,11 @@ class PairLogps:
     rejected_lengths: Array
 
     @property
+    def policy(self) -> tuple[Array, ...]:
+        """What a gradient flows into."""
+        return self.policy_chosen_logps, self.policy_rejected_logps
+
+    @property
     def chosen_logps(self) -> Array:
         return self.policy_chosen_logps
 
@@ -106,6 +111,11 @@ class AnswerLogps:
     lengths: Array
     is_desirable: Array
     z_ref: Array
+
+    @property
+    def policy(self) -> tuple[Array, ...]:
+        """What a gradient flows into."""
+        return (self.policy_logps,)
 
     @property
     def log_ratio(self) -> Array:

@@ -15,7 +15,6 @@ from penchant.training.inputs import missing_inputs
     [
         ("tdpo", ("chosen_sequence_kl, rejected_sequence_kl", "penchant.tdpo_loss")),
         ("plackett_luce", ("policy_list_logps", "penchant.plackett_luce_loss")),
-        ("dr_dpo", ("the whole batch", "penchant.dr_dpo_loss")),
     ],
 )
 def test_a_method_that_cannot_be_trained_yet(tmp_path, method, words):

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penchant.objectives import Method
+    from penchant.objectives import Method, Paper
 
 
 def methods(*, json: bool = False) -> None:
@@ -90,7 +90,8 @@ def as_markdown() -> str:
     for method in METHODS.values():
         name, *rest, constants, _ = cells(method)
         rest[-1] = f"`{rest[-1]}`"
-        paper = f"[{method.paper.authors} {method.paper.year}](https://arxiv.org/abs/{method.paper.arxiv})"
+        source = published(method)
+        paper = f"[{source.authors} {source.year}](https://arxiv.org/abs/{source.arxiv})"
         lines.append("| " + " | ".join([f"**{name}**", *rest, constants, paper]) + " |")
     return "\n".join([*lines, "", LEGEND])
 
@@ -98,6 +99,7 @@ def as_markdown() -> str:
 def _facts(method: Method) -> dict[str, Any]:
     from penchant.objectives.catalogue import shown
 
+    paper = published(method)
     return {
         "method": method.name,
         "needs_reference": method.needs_reference,
@@ -110,12 +112,18 @@ def _facts(method: Method) -> dict[str, Any]:
         "inputs": list(method.inputs),
         "function": f"penchant.{method.loss.__name__}",
         "paper": {
-            "authors": method.paper.authors,
-            "title": method.paper.title,
-            "year": method.paper.year,
-            "arxiv": method.paper.arxiv,
+            "authors": paper.authors,
+            "title": paper.title,
+            "year": paper.year,
+            "arxiv": paper.arxiv,
         },
     }
+
+
+def published(method: Method) -> Paper:
+    """The paper of a method of the catalogue."""
+    assert method.paper is not None, "a method of the catalogue has a paper"
+    return method.paper
 
 
 def _telling(name: str, value: Any) -> bool:

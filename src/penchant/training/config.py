@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +33,8 @@ class PreferenceConfig(TrainingArguments):
     """transformers' TrainingArguments plus the settings of preference training.
 
     Attributes:
-        method: A method of the catalogue.
+        method: A method of the catalogue, a sum of them (``0.8*dpo + nll``), ``FILE.py:FUNCTION``, or a function whose
+            parameters are in the vocabulary.
         constants: The method's constants that differ from its defaults.
         batch_size: Pairs (or labelled answers) per optimiser step, over all processes. If left out it is
             ``per_device_train_batch_size * gradient_accumulation_steps * processes`` where those are given, else 16.
@@ -54,7 +56,7 @@ class PreferenceConfig(TrainingArguments):
         save_steps: Write a checkpoint to resume from every so many steps; left out, only the final model is saved.
     """
 
-    method: str = "dpo"
+    method: str | Callable[..., Any] = "dpo"
     constants: dict[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
     micro_batch_size: int | None = None
@@ -95,7 +97,7 @@ class PreferenceConfig(TrainingArguments):
         self._check_ranges()
         self._settle_batch_size()
         if self.learning_rate is None:
-            self.learning_rate = preset_learning_rate(self.method, lora=self.lora)
+            self.learning_rate = preset_learning_rate(method.name, lora=self.lora)
         if self.lora_alpha is None:
             self.lora_alpha = 2 * self.lora_r
         if self.save_steps is not None and self.save_strategy == "no":
@@ -149,6 +151,11 @@ class PreferenceConfig(TrainingArguments):
         if str(self.train_sampling_strategy) not in ("random", "sequential"):
             got = str(self.train_sampling_strategy)
             raise InputError("train_sampling_strategy must be random or sequential", got=got)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as transformers writes them down; a function goes by its name."""
+        settings: dict[str, Any] = super().to_dict()
+        return settings | ({} if isinstance(self.method, str) else {"method": get_method(self.method).name})
 
     @property
     def full_constants(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,9 @@ def split_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return settings | {"constants": constants}
 
 
-def make_config(folder: Path, method: str, options: Mapping[str, Any], *, evaluates: bool) -> PreferenceConfig:
+def make_config(
+    folder: Path, method: str | Callable[..., Any], options: Mapping[str, Any], *, evaluates: bool
+) -> PreferenceConfig:
     """The settings of a run from its options; with evaluation data it evaluates every epoch unless told when.
 
     Raises:

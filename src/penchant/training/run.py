@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def train(
     *,
     model: str | LoadedModel,
     data: Any,
-    method: str = "dpo",
+    method: str | Callable[..., Any] = "dpo",
     output_dir: str | Path | None = None,
     eval_data: Any = None,
     eval_split: float = 0.0,
@@ -69,7 +70,8 @@ def train(
     Args:
         model: A folder, a GGUF file, a hub name, or a model that :func:`penchant.models.load_model` loaded.
         data: One file, several, or an iterable of rows.
-        method: A method of the catalogue (``penchant methods`` lists them).
+        method: A method of the catalogue (``penchant methods`` lists them), a sum of them such as
+            ``"0.8*dpo + 0.2*ipo + nll"``, ``"FILE.py:FUNCTION"``, or a function whose parameters are in the vocabulary.
         output_dir: The run folder; left out, ``runs/<method>``.
         eval_data: Data to evaluate on, in the same layouts.
         eval_split: Share of the data set aside for evaluation, if no ``eval_data`` is given.
@@ -85,8 +87,13 @@ def train(
         InputError: if anything given is wrong; nothing is written then.
     """
     console, chosen = console or Console(), get_method(method)
-    folder = Path(output_dir or f"runs/{chosen.name}")
-    request = {"model": _named(model), "data": _named(data), "method": method, "eval_data": _named(eval_data)}
+    folder = Path(output_dir or f"runs/{_folder_name(chosen)}")
+    request = {
+        "model": _named(model),
+        "data": _named(data),
+        "method": _named_method(method),
+        "eval_data": _named(eval_data),
+    }
     request |= {"eval_split": eval_split or None, "format": format, "trust_remote_code": trust_remote_code or None}
     _check_request(eval_data, eval_split, resume)
     check_free(folder, resume=resume)
@@ -167,6 +174,15 @@ def _read(method: Method, data: Any, eval_data: Any, format: str | None, say: Ca
     for line in check_up(rows.rows, held_out.rows if held_out else None):
         say(f"doctor     {line}")
     return rows, held_out
+
+
+def _folder_name(method: Method) -> str:
+    return re.sub(r"[^\w.=-]+", "_", method.name).strip("_")
+
+
+def _named_method(method: str | Callable[..., Any]) -> str:
+    """What a settings file calls the method; a function given from Python by its module and name."""
+    return method if isinstance(method, str) else f"{method.__module__}.{method.__qualname__}"
 
 
 def _named(given: Any) -> Any:

@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 
 import penchant
 from penchant.errors import InputError
-from penchant.objectives import get_method
+from penchant.objectives import Method, get_method
 from penchant.training.config import PreferenceConfig
 from penchant.training.options import FIXED_ON_RESUME
 
@@ -104,12 +104,11 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
     lines = [
         "---",
         "library_name: " + ("peft" if config.lora else "transformers"),
-        f"tags: [penchant, {method.name}, preference-optimisation]",
+        f"tags: [penchant{f', {method.name}' if method.paper else ''}, preference-optimisation]",
         "---",
         f"# {folder.name}",
         "",
-        f"Trained with [{method.name.upper()}](https://arxiv.org/abs/{method.paper.arxiv}) "
-        f"({method.paper.authors}, {method.paper.year}), {constants}, by penchant {penchant.__version__}.",
+        f"Trained with {_cited(method)}{f', {constants}' if constants else ''}, by penchant {penchant.__version__}.",
         "",
         *(f"- **{name}**: {value}" for name, value in facts.items()),
         "",
@@ -122,6 +121,13 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
         "",
     ]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _cited(method: Method) -> str:
+    if method.paper is None:
+        return f"`{method.name}`, {method.key_difference}"
+    link = f"[{method.name.upper()}](https://arxiv.org/abs/{method.paper.arxiv})"
+    return f"{link} ({method.paper.authors}, {method.paper.year})"
 
 
 class JsonLog(TrainerCallback):

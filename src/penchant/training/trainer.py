@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -19,6 +20,7 @@ from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
+from penchant.training.inputs import settled
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut
 from penchant.training.stored import stored_reference
@@ -55,7 +57,12 @@ class PreferenceTrainer(Trainer):
         reference: Reference | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> None:
-        self.method = get_method(args.method)
+        self.method = settled(get_method(args.method))
+        if self.method.couples_rows and args.world_size > 1:
+            raise InputError(
+                f"{self.method.name!r} has one loss for all rows of a step, which is computed on one process only",
+                got=f"{args.world_size} processes",
+            )
         self.constants = args.full_constants
         if args.disable_dropout:
             disable_dropout(model)
@@ -101,6 +108,8 @@ class PreferenceTrainer(Trainer):
         with self._engaged():
             z_ref = self._z_ref(model, rows)
         parts = self._cut(rows)
+        if self.method.couples_rows:
+            return self._coupled_step(model, parts, z_ref)
         scale = self.accelerator.num_processes / count
         shares = []
         for index, part in enumerate(parts):
@@ -112,6 +121,36 @@ class PreferenceTrainer(Trainer):
             shares.append(loss.detach())
             self.meter.add(measures)
         return torch.stack(shares).sum()
+
+    def _coupled_step(self, model: Any, parts: list[Rows], z_ref: Tensor) -> Tensor:
+        """Backward through a loss that is no sum over rows: log-probs of all rows first, without a graph; the loss's
+        slope by each of them; then every micro-batch again with its slopes, so that memory does not grow with the step.
+        """
+        with torch.no_grad(), self._engaged():
+            records = [self._record(model, part, z_ref) for part in parts]
+        whole = joined(records)
+        leaves = [value.requires_grad_() for value in whole.policy]
+        loss = self._whole_loss(whole, [row for part in parts for row in part])
+        slopes = torch.autograd.grad(loss, leaves)
+        start = 0
+        for part, record in zip(parts, records, strict=True):
+            with self._engaged():
+                policy = self._record(model, part, z_ref).policy
+                pulls = [
+                    (slope[start : start + len(part)] * own).sum() for slope, own in zip(slopes, policy, strict=True)
+                ]
+                self.accelerator.backward(torch.stack(pulls).sum())
+            start += len(part)
+            with torch.no_grad():
+                self.meter.add(self._measures(record))
+        return loss.detach()
+
+    def _whole_loss(self, record: PairLogps | AnswerLogps, rows: Rows) -> Tensor:
+        """The one loss of all rows; the mean where the function gives several numbers."""
+        inputs = {name: getattr(record, name) for name in self.method.inputs}
+        loss: Tensor = self.method.loss(**inputs, **self.constants).mean()
+        self._check_finite(loss[None], rows)
+        return loss
 
     def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> Any:
         """Mixed precision for policy and reference alike; accelerate's own covers the prepared policy only."""
@@ -147,12 +186,23 @@ class PreferenceTrainer(Trainer):
         with torch.no_grad(), self._engaged():
             z_ref = self._z_ref(model, [row for rows in batches for row in rows])
             for rows in batches:
-                for part in self._cut(rows):
-                    losses, measures = self._losses(model, part, z_ref)
-                    meter.add(measures | {"loss": (losses, torch.ones_like(losses))})
+                losses, measures = self._evaluated(model, rows, z_ref)
+                meter.add(measures | {"loss": (losses, torch.ones_like(losses))})
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in meter.take(self.accelerator).items()}
         count = sum(map(len, batches))
         return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=count)
+
+    def _evaluated(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
+        """Losses and metrics of one batch; a loss that couples rows is taken batch by batch, as in training."""
+        parts = self._cut(rows)
+        record = joined([self._record(model, part, z_ref) for part in parts])
+        ordered = [row for part in parts for row in part]
+        if self.method.couples_rows:
+            return self._whole_loss(record, ordered).expand(len(rows)), self._measures(record)
+        inputs = {name: getattr(record, name) for name in self.method.inputs}
+        losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
+        self._check_finite(losses, ordered)
+        return losses, self._measures(record)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the metrics gathered since the last log to a training log line."""
@@ -184,10 +234,14 @@ class PreferenceTrainer(Trainer):
 
     def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
-        pairs = isinstance(rows[0], TokenPair)
-        logps = self._pair_logps(model, rows) if pairs else self._answer_logps(model, rows, z_ref)
-        inputs = {name: getattr(logps, name) for name in self.method.inputs}
+        record = self._record(model, rows, z_ref)
+        inputs = {name: getattr(record, name) for name in self.method.inputs}
         losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
+        self._check_finite(losses, rows)
+        with torch.no_grad():
+            return losses, self._measures(record)
+
+    def _check_finite(self, losses: Tensor, rows: Rows) -> None:
         finite = torch.isfinite(losses)
         if not finite.all():
             row = rows[int((~finite).nonzero()[0])]
@@ -197,9 +251,14 @@ class PreferenceTrainer(Trainer):
                 got=str(losses[~finite][0].item()),
                 fix="Nothing was saved since the last checkpoint. Lower --learning-rate, or use --dtype float32",
             )
-        with torch.no_grad():
-            measure: Callable[..., Measures] = pair_measures if pairs else answer_measures
-            return losses, measure(self.method, self.constants, logps)
+
+    def _record(self, model: Any, rows: Rows, z_ref: Tensor) -> PairLogps | AnswerLogps:
+        pairs = isinstance(rows[0], TokenPair)
+        return self._pair_logps(model, rows) if pairs else self._answer_logps(model, rows, z_ref)
+
+    def _measures(self, record: PairLogps | AnswerLogps) -> Measures:
+        measure: Callable[..., Measures] = pair_measures if isinstance(record, PairLogps) else answer_measures
+        return measure(self.method, self.constants, record)
 
     def _pair_logps(self, model: Any, rows: list[TokenPair]) -> PairLogps:
         batch = self._lay_out([(row.prompt_ids, [row.chosen_ids, row.rejected_ids]) for row in rows])
@@ -267,6 +326,19 @@ class PreferenceTrainer(Trainer):
         )
         if self.args.should_save and self.processing_class is not None:
             self.processing_class.save_pretrained(target)
+
+
+def joined(records: Sequence[Any]) -> Any:
+    """Log-probs of several micro-batches as one record; what is one number for all rows stays one."""
+    fields = {
+        field.name: [getattr(record, field.name) for record in records] for field in dataclasses.fields(records[0])
+    }
+    return type(records[0])(
+        **{
+            name: values[0] if values[0] is None or values[0].ndim == 0 else torch.cat(values)
+            for name, values in fields.items()
+        }
+    )
 
 
 def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:

@@ -99,7 +99,8 @@ def explain(name: str) -> list[Section]:
     neighbours = list(prose.neighbours if prose else ()) + (_limits(subject) if subject else [])
     if neighbours:
         sections.append(Section("Neighbours", "\n".join(f"- {_sentence(text)}" for text in neighbours)))
-    sections.append(Section("Source", f"{method.paper}. {method.paper.title}."))
+    if method.paper:
+        sections.append(Section("Source", f"{method.paper}. {method.paper.title}."))
     return sections
 
 

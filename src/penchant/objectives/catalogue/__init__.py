@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue import anchored, lengths, links, lists, logistic, pair_anchors, token_level
 from penchant.objectives.catalogue.method import Method, Paper, shown
+from penchant.objectives.catalogue.mix import mix
+from penchant.objectives.catalogue.own import method_from_file, own_method
+from penchant.records import Array
 
 __all__ = ["METHODS", "Method", "Paper", "get_method", "shown"]
 
@@ -14,12 +19,20 @@ METHODS: dict[str, Method] = {method.name: method for page in _PAGES for method 
 """Every method by name, in the order of the pages."""
 
 
-def get_method(name: str) -> Method:
-    """Look a method up.
+def get_method(name: str | Callable[..., Array]) -> Method:
+    """The method that a name of the catalogue, a sum (``0.8*dpo + 0.2*ipo + nll``), ``FILE.py:FUNCTION`` or a function
+    stands for.
 
     Raises:
-        InputError: with the nearest name, if there is none of this name.
+        InputError: with the nearest name, if there is none of this name; or saying what is wrong with the sum, the file
+            or the function.
     """
+    if callable(name):
+        return own_method(name)
+    if isinstance(name, str) and ".py:" in name:
+        return method_from_file(name)
+    if isinstance(name, str) and any(sign in name for sign in "*+("):
+        return mix(name, get_method)
     if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"no method {name!r}", fix=suggest(str(name), METHODS))
     return METHODS[name]

@@ -29,14 +29,14 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A published method: what ``--method`` names.
+    """A method: what ``--method`` names.
 
     Attributes:
         name: The name on the command line.
         loss: The loss function; its signature says what it needs.
         key_difference: One clause that sets it apart.
         formula: One line of plain text; a and b are the log-ratios of chosen and rejected, p̄ a log-prob per token.
-        paper: Its source.
+        paper: Its source; ``None`` for a sum of methods or a loss of one's own.
         bound: Constants that differ from the function's own defaults.
     """
 
@@ -44,7 +44,7 @@ class Method:
     loss: Callable[..., Array]
     key_difference: str
     formula: str
-    paper: Paper
+    paper: Paper | None = None
     bound: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Method:
         names = {shown(name): name for name in constants}
         for name in given:
             if shown(name) not in names:
-                fix = f"Its constants: {', '.join(names)}"
+                fix = f"Its constants: {', '.join(names)}" if names else "Constants of a sum's parts: dpo(beta=0.2)"
                 raise InputError(f"method {self.name!r} has no constant {shown(name)!r}", fix=fix)
         chosen = {names[shown(name)]: value for name, value in given.items()}
         check_constants(chosen, f"--method {self.name}")
