@@ -77,6 +77,13 @@ class PairLogps:
     chosen_lengths: Array
     rejected_lengths: Array
 
+    def per_token(self) -> PairLogps:
+        """The same with every log-prob divided by its answer's length: nats per token."""
+        lengths = (self.chosen_lengths, self.rejected_lengths)
+        policy_w, policy_l = _divided(self.policy, lengths)
+        ref_w, ref_l = _divided((self.ref_chosen_logps, self.ref_rejected_logps), lengths)
+        return PairLogps(policy_w, policy_l, ref_w, ref_l, *lengths)
+
     @property
     def policy(self) -> tuple[Array, ...]:
         """What a gradient flows into."""
@@ -112,6 +119,11 @@ class AnswerLogps:
     is_desirable: Array
     z_ref: Array
 
+    def per_token(self) -> AnswerLogps:
+        """The same with every log-prob divided by its answer's length: nats per token."""
+        policy, reference = _divided((self.policy_logps, self.ref_logps), (self.lengths, self.lengths))
+        return AnswerLogps(policy, reference, self.lengths, self.is_desirable, self.z_ref)
+
     @property
     def policy(self) -> tuple[Array, ...]:
         """What a gradient flows into."""
@@ -120,3 +132,7 @@ class AnswerLogps:
     @property
     def log_ratio(self) -> Array:
         return self.policy_logps - self.ref_logps
+
+
+def _divided(logps: tuple[Array, ...], lengths: tuple[Array, ...]) -> list[Array]:
+    return [None if value is None else value / length for value, length in zip(logps, lengths, strict=True)]

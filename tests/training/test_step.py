@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -204,3 +205,55 @@ def test_evaluation_is_the_mean_over_all_rows(make_trainer, rows):
     evaluated = trainer.evaluate()
     assert evaluated["eval_loss"] == pytest.approx(loss.item())
     assert evaluated["eval_rewards/margins"] == pytest.approx(metrics["rewards/margins"])
+
+
+@pytest.mark.parametrize("method", ["dpo", "ipo", "kto"])
+def test_length_normalize_gives_the_loss_log_probs_per_token(make_trainer, rows, method):
+    trainer = make_trainer(method, length_normalize=True)
+    data = rows[METHODS[method].needs_pairs]
+    loss, whole, metrics = gradients(trainer, data, micro_batch_size=8, micro_batch_tokens=10**6)
+    _, cut_up, _ = gradients(trainer, data, micro_batch_size=3, micro_batch_tokens=10**6)
+    assert (cut_up - whole).norm() / whole.norm() <= 1e-6
+
+    def ratios(answers):
+        batch = AnswerBatch.of([r.prompt_ids for r in data], answers, pad_id=0, device="cpu")
+        with torch.no_grad():
+            found = answer_logps(trainer.model, batch) - trainer.reference.logps(Engine(), batch)
+        return (found / batch.lengths).numpy()
+
+    if method == "kto":
+        own, other = ratios([r.completion_ids for r in data]), ratios([r.mismatched_ids for r in data])
+        labels = [r.label for r in data]
+        z_ref = max(0.0, float(other.mean()))
+        expected = oracle.kto_loss(own, labels, z_ref, value_function="sigmoid")
+        margins = 0.1 * (own[np.array(labels)].mean() - own[~np.array(labels)].mean())
+    else:
+        chosen, rejected = ratios([r.chosen_ids for r in data]), ratios([r.rejected_ids for r in data])
+        expected = np.logaddexp(0, -0.1 * (chosen - rejected)) if method == "dpo" else (chosen - rejected - 5) ** 2
+        margins = (0.1 * (chosen - rejected)).mean()
+    assert float(loss) == pytest.approx(float(np.mean(expected)), rel=1e-6)
+    assert metrics["rewards/margins"] == pytest.approx(margins, rel=1e-5)
+    assert abs(metrics["logps/chosen"]) > 10  # still sums
+
+
+@pytest.mark.parametrize(("z_ref", "value"), [("zero", 0.0), ("0.25", 0.25)])
+def test_a_fixed_baseline_takes_no_forward_pass(make_trainer, rows, z_ref, value):
+    trainer = make_trainer("kto", z_ref=z_ref)
+    data = [dataclasses.replace(row, mismatched_ids=[]) for row in rows[False]]  # would fail if it were looked at
+    _, _, metrics = gradients(trainer, data)
+    assert metrics["kl"] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "words"),
+    [
+        ("simpo", {"length_normalize": True}, "counts tokens itself"),
+        ("dpo", {"z_ref": "zero"}, "no baseline"),
+        ("kto", {"z_ref": "ema"}, "batch, zero or a number"),
+        ("kto", {"z_ref": "-1"}, "at least 0"),
+        ("kto", {"z_ref": "nan"}, "at least 0"),
+    ],
+)
+def test_switches_without_effect_are_refused(tmp_path, method, settings, words):
+    with pytest.raises(InputError, match=words):
+        PreferenceConfig(output_dir=str(tmp_path), method=method, use_cpu=True, **settings)

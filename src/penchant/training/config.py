@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from penchant.errors import InputError, shorten
-from penchant.objectives import get_method
+from penchant.objectives import Method, get_method
 from penchant.training.inputs import check_trainable
 from penchant.training.presets import preset_learning_rate
 
@@ -41,6 +42,9 @@ class PreferenceConfig(TrainingArguments):
         micro_batch_size: Most rows in one forward pass; left out, only ``micro_batch_tokens`` limits it.
         micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
         reference_store: A folder that keeps reference log-probs between runs; left out, every step computes them.
+        z_ref: Where KTO's baseline comes from: ``batch`` (answers set under other prompts, over the whole step),
+            ``zero``, or a number of nats that stays as it is; the last two save a forward pass.
+        length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
@@ -62,6 +66,8 @@ class PreferenceConfig(TrainingArguments):
     micro_batch_size: int | None = None
     micro_batch_tokens: int = 1024
     reference_store: str | None = None
+    z_ref: str | float = "batch"
+    length_normalize: bool = False
     packing: bool = True
     max_length: int = 1024
     truncation: str = "drop"
@@ -94,6 +100,7 @@ class PreferenceConfig(TrainingArguments):
         method.with_constants(self.constants)
         if self.reference_store is not None and not method.needs_reference:
             raise InputError(f"method {method.name!r} has no reference, so reference_store has no effect")
+        self._check_switches(method)
         self._check_ranges()
         self._settle_batch_size()
         if self.learning_rate is None:
@@ -110,6 +117,24 @@ class PreferenceConfig(TrainingArguments):
                 fix="Start with accelerate launch -m penchant train ...",
             )
         self._refuse_unsupported()
+
+    def _check_switches(self, method: Method) -> None:
+        if self.length_normalize and method.uses_lengths:
+            raise InputError(f"method {method.name!r} counts tokens itself, so length_normalize has no place in it")
+        if self.z_ref != "batch" and "z_ref" not in method.inputs:
+            raise InputError(f"method {method.name!r} has no baseline, so z_ref has no effect", got=shorten(self.z_ref))
+        if self.fixed_z_ref is not None and not 0 <= self.fixed_z_ref < math.inf:
+            raise InputError("z_ref must be at least 0: it estimates a divergence", got=shorten(self.z_ref))
+
+    @property
+    def fixed_z_ref(self) -> float | None:
+        """The baseline in nats, where it is not estimated."""
+        if self.z_ref in ("batch", "zero"):
+            return 0.0 if self.z_ref == "zero" else None
+        try:
+            return float(self.z_ref)
+        except (TypeError, ValueError) as error:
+            raise InputError("z_ref must be batch, zero or a number", got=shorten(self.z_ref)) from error
 
     def _check_ranges(self) -> None:
         for name in ("batch_size", "micro_batch_size", "micro_batch_tokens", "lora_r", "max_length"):

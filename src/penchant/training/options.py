@@ -60,6 +60,7 @@ FIXED_ON_RESUME = (
         "lora",
     ),
     *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "max_length", "seed", "truncation"),
+    *("z_ref", "length_normalize"),
     *map(shown, CONSTANTS),
     *(set(CHOICES) - {"reduction"}),
 )
@@ -146,7 +147,7 @@ def _checked(name: str, value: Any, annotation: str) -> Any:
         return value
     if value is False and any("Strategy" in kind for kind in kinds):
         return "no"  # YAML reads the word no as false
-    if "float" in kinds or kinds <= {"int", "None"}:
+    if ("float" in kinds and "str" not in kinds) or kinds <= {"int", "None"}:
         return _number(name, value, whole="float" not in kinds)
     if "bool" in kinds and "str" not in kinds and not isinstance(value, bool):
         raise InputError(f"{name} must be true or false", got=shorten(value))

@@ -147,7 +147,7 @@ class PreferenceTrainer(Trainer):
 
     def _whole_loss(self, record: PairLogps | AnswerLogps, rows: Rows) -> Tensor:
         """The one loss of all rows; the mean where the function gives several numbers."""
-        inputs = {name: getattr(record, name) for name in self.method.inputs}
+        inputs = self._inputs(record)
         loss: Tensor = self.method.loss(**inputs, **self.constants).mean()
         self._check_finite(loss[None], rows)
         return loss
@@ -199,7 +199,7 @@ class PreferenceTrainer(Trainer):
         ordered = [row for part in parts for row in part]
         if self.method.couples_rows:
             return self._whole_loss(record, ordered).expand(len(rows)), self._measures(record)
-        inputs = {name: getattr(record, name) for name in self.method.inputs}
+        inputs = self._inputs(record)
         losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
         self._check_finite(losses, ordered)
         return losses, self._measures(record)
@@ -235,7 +235,7 @@ class PreferenceTrainer(Trainer):
     def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
         record = self._record(model, rows, z_ref)
-        inputs = {name: getattr(record, name) for name in self.method.inputs}
+        inputs = self._inputs(record)
         losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
         self._check_finite(losses, rows)
         with torch.no_grad():
@@ -256,9 +256,18 @@ class PreferenceTrainer(Trainer):
         pairs = isinstance(rows[0], TokenPair)
         return self._pair_logps(model, rows) if pairs else self._answer_logps(model, rows, z_ref)
 
+    def _inputs(self, record: PairLogps | AnswerLogps) -> dict[str, Any]:
+        """What the loss asks for; log-probs per token where the settings say so."""
+        scored = record.per_token() if self.args.length_normalize else record
+        return {name: getattr(scored, name) for name in self.method.inputs}
+
     def _measures(self, record: PairLogps | AnswerLogps) -> Measures:
         measure: Callable[..., Measures] = pair_measures if isinstance(record, PairLogps) else answer_measures
-        return measure(self.method, self.constants, record)
+        found = measure(self.method, self.constants, record)
+        if self.args.length_normalize:
+            scored = measure(self.method, self.constants, record.per_token())
+            found |= {name: value for name, value in scored.items() if name.startswith("rewards/")}
+        return found
 
     def _pair_logps(self, model: Any, rows: list[TokenPair]) -> PairLogps:
         batch = self._lay_out([(row.prompt_ids, [row.chosen_ids, row.rejected_ids]) for row in rows])
@@ -279,10 +288,13 @@ class PreferenceTrainer(Trainer):
         """max(0, mean log-ratio of answers set under other prompts), over the whole step and all processes."""
         if "z_ref" not in self.method.inputs:
             return torch.zeros((), device=self.args.device)
+        if self.args.fixed_z_ref is not None:
+            return torch.tensor(self.args.fixed_z_ref, device=self.args.device)
         sums = []
         for part in self._cut(rows):
             batch = self._lay_out([(row.prompt_ids, [row.mismatched_ids]) for row in part])
             ratios = self._logps(model, batch) - self._ref_logps(batch)
+            ratios = ratios / batch.lengths if self.args.length_normalize else ratios
             sums.append(torch.stack([ratios.sum(), ratios.new_tensor(len(part))]))
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         return (ratio_sum / count).clamp(min=0)
