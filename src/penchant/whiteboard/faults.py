@@ -1,4 +1,4 @@
-"""What people get wrong, method by method."""
+"""What people get wrong, method by method; SimPO and ORPO are in reference_free.py."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from penchant.whiteboard.fault import (
     MINUS_HINT,
     Fault,
     beta_faults,
-    length_faults,
     missing_minus,
     mixed_log_probs,
     sigmoid_for_log_sigmoid,
-    sign_flip,
 )
+from penchant.whiteboard.reference_free import ORPO, SIMPO
 
 
 def _dpo() -> Iterator[Fault]:
@@ -125,248 +124,148 @@ def _ipo() -> Iterator[Fault]:
     yield MEAN_FOR_SUM
 
 
-def _kto() -> Iterator[Fault]:
-    side = "An undesirable answer far above the baseline: should its loss be high or low?"
-    fix = "u = +β(r - z_ref) for desirable, -β(r - z_ref) for undesirable answers."
-    yield Fault(
-        "undesirable-sign", "the undesirable side has the sign of the desirable one", side, fix, {"down": "gain"}
-    )
-    yield Fault("labels-inverted", "desirable and undesirable are swapped", side, fix, {"u": "where(y, down, up)"})
-    yield Fault("desirable-sign", "the desirable side has the wrong sign", side, fix, {"up": "-gain"})
-    ratio = "Which model is subtracted from which?"
-    yield Fault(
+_KTO_SIDE = "An undesirable answer far above the baseline: should its loss be high or low?"
+_KTO_FIX = "u = +β(r - z_ref) for desirable, -β(r - z_ref) for undesirable answers."
+_KTO_RATIO = "Which model is subtracted from which?"
+_KTO_BASELINE = "Raise z_ref: a desirable answer should find it harder."
+_KTO_WEIGHTS = "Set one weight to 0: which answers stop counting?"
+_KTO = (
+    Fault(
+        "undesirable-sign",
+        "the undesirable side has the sign of the desirable one",
+        _KTO_SIDE,
+        _KTO_FIX,
+        {"down": "gain"},
+    ),
+    Fault("labels-inverted", "desirable and undesirable are swapped", _KTO_SIDE, _KTO_FIX, {"u": "where(y, down, up)"}),
+    Fault("desirable-sign", "the desirable side has the wrong sign", _KTO_SIDE, _KTO_FIX, {"up": "-gain"}),
+    Fault(
         "sign-flipped",
         "the log-ratio has the wrong sign: policy and reference are swapped",
-        ratio,
+        _KTO_RATIO,
         "r = log π - log π_ref.",
         {"ratio": "r - p"},
-    )
-    yield Fault("reference-missing", "the reference is left out", ratio, "r = log π - log π_ref.", {"ratio": "p"})
-    yield Fault(
+    ),
+    Fault("reference-missing", "the reference is left out", _KTO_RATIO, "r = log π - log π_ref.", {"ratio": "p"}),
+    Fault(
         "difference-wrong",
         "the reference's log-prob is added where it is subtracted",
-        ratio,
+        _KTO_RATIO,
         "r = log π - log π_ref.",
         {"ratio": "p + r"},
-    )
-    baseline = "Raise z_ref: a desirable answer should find it harder."
-    yield Fault(
+    ),
+    Fault(
         "z_ref-missing",
         "the baseline z_ref is not used",
-        baseline,
+        _KTO_BASELINE,
         "Subtract z_ref from the log-ratio.",
         {"gap": "ratio"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "z_ref-sign",
         "the baseline z_ref is added where it is subtracted",
-        baseline,
+        _KTO_BASELINE,
         "Subtract z_ref.",
         {"gap": "ratio + z0"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "z_ref-outside-beta",
         "z_ref is not multiplied by beta",
-        baseline,
+        _KTO_BASELINE,
         "β(r - z_ref).",
         {"gain": "beta * ratio - z0"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "z_ref-one-sided",
         "z_ref has the wrong sign on the undesirable side: -βr - βz_ref",
         "Put both sides side by side: the undesirable one is exactly minus the desirable one.",
-        fix,
+        _KTO_FIX,
         {"down": "-beta * (ratio + z0)"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "z_ref-clamp-missing",
         "the baseline is not clamped at 0",
         "What if the estimate of the KL is negative?",
         "z_ref = max(0, mean of the mismatched log-ratios).",
         {"gap": "ratio - z_raw"},
-    )
-    yield from beta_faults("gain", "gap")
-    yield Fault(
+    ),
+    *beta_faults("gain", "gap"),
+    Fault(
         "minus-missing",
         "1 - σ(u) is written σ(u): the sign of the loss is wrong",
         MINUS_HINT,
         "λ(1 - σ(u)).",
         {"value": "sigmoid(u)"},
-    )
-    yield Fault("minus-missing", "the loss has the wrong sign", MINUS_HINT, "λ(1 - σ(u)).", {"value": "-sigmoid(-u)"})
-    yield Fault(
+    ),
+    Fault("minus-missing", "the loss has the wrong sign", MINUS_HINT, "λ(1 - σ(u)).", {"value": "-sigmoid(-u)"}),
+    Fault(
         "kto-log-form",
         "this is -log σ(u), the binary cross-entropy of BCO, and not the paper's KTO λ(1 - σ(u)): it is not bounded",
         "How large can the loss of one hopeless answer get?",
         "Use λ(1 - σ(u)), or say that the loss is BCO's.",
         {"value": "-log_sigmoid(u)"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "kto-log-form-minus",
         "log σ(u) without its minus sign, and without the paper's sigmoid",
         MINUS_HINT,
         "λ(1 - σ(u)).",
         {"value": "log_sigmoid(u)"},
-    )
-    weights = "Set one weight to 0: which answers stop counting?"
-    yield Fault(
+    ),
+    Fault(
         "weights-swapped",
         "the weights of desirable and undesirable answers are swapped",
-        weights,
+        _KTO_WEIGHTS,
         "λ_D goes with desirable answers.",
         {"weight": "where(y, wu, wd)"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "weights-ignored",
         "the weights are taken and not used",
-        weights,
+        _KTO_WEIGHTS,
         "Multiply each answer's loss by its weight.",
         {"weight": "1.0"},
-    )
+    ),
+)
 
 
-def _simpo() -> Iterator[Fault]:
-    yield from length_faults()
-    yield Fault(
-        "sign-flipped", "chosen and rejected are swapped", sign_flip().hint, "Δ = p̄_w - p̄_l.", {"delta": "cl - cw"}
-    )
-    yield Fault(
-        "difference-wrong",
-        "the two log-probs per token are added where one is subtracted",
-        sign_flip().hint,
-        "Δ = p̄_w - p̄_l.",
-        {"delta": "cw + cl"},
-    )
-    yield from beta_faults("scaled", "delta")
-    margin = "Raise gamma: the loss must grow, at a rate that does not depend on beta."
-    fix = "z = β·Δ - γ: gamma is taken off after the multiplication by beta."
-    yield Fault(
-        "gamma-inside-beta", "gamma is multiplied by beta: β(Δ - γ)", margin, fix, {"z": "scaled - beta * gamma"}
-    )
-    yield Fault("gamma-missing", "the margin gamma is not used", margin, fix, {"z": "scaled"})
-    yield Fault("gamma-sign", "the margin gamma is added where it is subtracted", margin, fix, {"z": "scaled + gamma"})
-    yield Fault(
-        "gamma-outside", "gamma stands outside the log-sigmoid", margin, fix, {"z": "scaled", "loss": "-good - gamma"}
-    )
-    yield Fault(
-        "gamma-outside", "gamma stands outside the log-sigmoid", margin, fix, {"z": "scaled", "loss": "-good + gamma"}
-    )
-    yield Fault(
-        "beta-outside",
-        "beta stands outside the log-sigmoid",
-        "Does the loss scale with beta?",
-        fix,
-        {"scaled": "delta", "loss": "-beta * good"},
-    )
-    yield sigmoid_for_log_sigmoid({"good": "z"})
-    yield missing_minus("loss", "good")
-
-
-def _orpo() -> Iterator[Fault]:
-    yield from length_faults()
-    odds = "Odds are P / (1 - P). What is their logarithm?"
-    fix = "log odds = p̄ - log(1 - e^p̄)."
-    yield Fault("odds-missing", "log-probs are compared where log-odds belong", odds, fix, {"ow": "cw", "ol": "cl"})
-    yield Fault(
-        "odds-sign",
-        "log(1 - P) is added where it is subtracted",
-        odds,
-        fix,
-        {"ow": "cw + log1mexp(cw)", "ol": "cl + log1mexp(cl)"},
-    )
-    yield Fault(
-        "odds-of-sum",
-        "the odds are of the whole answer, not per token",
-        odds,
-        fix,
-        {"ow": "pw - log1mexp(pw)", "ol": "pl - log1mexp(pl)"},
-    )
-    yield Fault(
-        "sign-flipped",
-        "chosen and rejected are swapped in the odds ratio",
-        sign_flip().hint,
-        "z = log odds_w - log odds_l.",
-        {"z": "ol - ow"},
-    )
-    yield Fault(
-        "difference-wrong",
-        "the log-odds are added where one is subtracted",
-        sign_flip().hint,
-        "z = log odds_w - log odds_l.",
-        {"z": "ow + ol"},
-    )
-    yield sigmoid_for_log_sigmoid({"good": "z"})
-    yield Fault(
-        "minus-missing",
-        "the minus sign of the odds-ratio term is missing",
-        MINUS_HINT,
-        "L_OR = -log σ(z).",
-        {"term": "good"},
-    )
-    sft = "With lambda = 0 the loss must be that of supervised fine-tuning on the chosen answer."
-    total = "L = -p̄_w + λ·L_OR."
-    yield Fault("sft-missing", "the fine-tuning term is missing", sft, total, {"nll": "0"})
-    yield Fault("sft-sign", "the fine-tuning term lacks its minus sign", sft, total, {"nll": "cw"})
-    yield Fault("sft-rejected", "the fine-tuning term is of the rejected answer", sft, total, {"nll": "-cl"})
-    yield Fault(
-        "sft-sum", "the fine-tuning term is summed over tokens where it is averaged", sft, total, {"nll": "-pw"}
-    )
-    yield Fault("sft-both", "the fine-tuning term has the rejected answer in it too", sft, total, {"nll": "-(cw + cl)"})
-    yield Fault("lambda-missing", "lambda is missing", sft, total, {"loss": "nll + term"})
-    yield Fault("lambda-misplaced", "lambda scales the fine-tuning term", sft, total, {"loss": "lam * nll + term"})
-    yield Fault("lambda-misplaced", "lambda scales the whole loss", sft, total, {"loss": "lam * (nll + term)"})
-    yield Fault(
-        "lambda-inside",
-        "lambda stands inside the log-sigmoid",
-        sft,
-        total,
-        {"good": "log_sigmoid(lam * z)", "loss": "nll + term"},
-    )
-    yield Fault(
-        "term-subtracted",
-        "the odds-ratio term is subtracted where it is added",
-        sft,
-        total,
-        {"loss": "nll - lam * term"},
-    )
-
-
-def _of_log_sigmoid() -> Iterator[Fault]:
-    yield Fault(
+_LOG_SIGMOID = (
+    Fault(
         "sigmoid-for-log-sigmoid",
         "this is the sigmoid, not its logarithm",
         "What is log σ(0)?",
         "log σ(x) = -log(1 + e^-x).",
         {"out": "sigmoid(x)"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "minus-missing",
         "the sign is wrong: this is -log σ(x)",
         "Is log σ(x) ever positive?",
         "log σ(x) = -log(1 + e^-x).",
         {"out": "-log_sigmoid(x)"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "argument-sign",
         "this is log σ(-x): the sign of the argument is wrong",
         "Where is log σ nearly 0: far right or far left?",
         "log σ(x) = -log(1 + e^-x).",
         {"out": "log_sigmoid(-x)"},
-    )
-    yield Fault(
+    ),
+    Fault(
         "argument-sign",
         "this is log(1 + e^x): two signs are wrong",
         "Is log σ(x) ever positive?",
         "log σ(x) = -log(1 + e^-x).",
         {"out": "-log_sigmoid(-x)"},
-    )
+    ),
+)
 
 
 FAULTS: dict[str, tuple[Fault, ...]] = {
-    "log_sigmoid": tuple(_of_log_sigmoid()),
+    "log_sigmoid": _LOG_SIGMOID,
     "dpo": tuple(_dpo()),
     "ipo": tuple(_ipo()),
-    "kto": tuple(_kto()),
-    "simpo": tuple(_simpo()),
-    "orpo": tuple(_orpo()),
+    "kto": _KTO,
+    "simpo": SIMPO,
+    "orpo": ORPO,
 }
