@@ -11,16 +11,17 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import platform
 import random
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+import commands
 
 REPEATS = 3
 """Commands per line; the median is reported beside all of them, because the first reads a cold file."""
@@ -63,26 +64,8 @@ def as_parquet(path: Path) -> Path:
 
 def measure(path: Path, megabytes: float) -> dict[str, object]:
     """Wall time and peak resident memory of one command, bound to one core; megabytes are those of the JSON Lines."""
-    command = [sys.executable, "-m", "penchant", "lint", str(path), "--json", "--fail-on", "never"]
-    core = min(os.sched_getaffinity(0))
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with code {process.returncode}")
-    seconds = time.perf_counter() - start
-    return {
-        "file": path.suffix,
-        "seconds": round(seconds, 2),
-        "megabytes_per_second": round(megabytes / seconds, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_rss_mb": round(usage.ru_maxrss / 1e3, 1),
-    }
+    taken = commands.measure(["lint", str(path), "--json", "--fail-on", "never"])
+    return {"file": path.suffix, "megabytes_per_second": round(megabytes / taken["seconds"], 1)} | taken
 
 
 def examination_alone(rows: int) -> None:
@@ -112,10 +95,7 @@ def measure_all(rows: int, output: Path | None) -> None:
         subprocess.run([*again, "--write", str(path)], check=True)
         megabytes = path.stat().st_size / 1e6
         for file in (path, path.with_suffix(".parquet")):
-            runs = sorted(
-                (measure(file, megabytes) for _ in range(REPEATS)), key=lambda run: float(str(run["seconds"]))
-            )
-            results.append(runs[REPEATS // 2] | {"all_seconds": [run["seconds"] for run in runs]})
+            results.append(commands.median_of(REPEATS, partial(measure, file, megabytes)))
             print(results[-1], flush=True)
     alone = float(subprocess.run([*again, "--alone"], check=True, capture_output=True, text=True).stdout)
     print(f"rules alone: {alone:.0f} MB")

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import subprocess
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
+import commands
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -48,29 +46,9 @@ def write(data: pa.Table, path: Path) -> None:
 
 def measure(path: Path, method: str) -> dict[str, object]:
     """Wall time and peak resident memory of one command, bound to one core."""
-    command = [sys.executable, "-m", "penchant", "score", str(path), "--method", method, "--json"]
     limits = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    core = min(os.sched_getaffinity(0))
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        env=os.environ | limits,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with code {process.returncode}")
-    seconds = time.perf_counter() - start
-    return {
-        "file": path.suffix,
-        "megabytes": round(path.stat().st_size / 1e6, 1),
-        "method": method,
-        "seconds": round(seconds, 2),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_rss_mb": round(usage.ru_maxrss / 1e3, 1),
-    }
+    taken = commands.measure(["score", str(path), "--method", method, "--json"], limits)
+    return {"file": path.suffix, "megabytes": round(path.stat().st_size / 1e6, 1), "method": method} | taken
 
 
 def main() -> None:
@@ -85,10 +63,7 @@ def main() -> None:
             path = Path(folder) / f"logps{suffix}"
             write(data, path)
             for method in ("dpo", "all"):
-                runs = sorted(
-                    (measure(path, method) for _ in range(REPEATS)), key=lambda run: float(str(run["seconds"]))
-                )
-                results.append(runs[REPEATS // 2] | {"all_seconds": [run["seconds"] for run in runs]})
+                results.append(commands.median_of(REPEATS, partial(measure, path, method)))
                 print(results[-1], flush=True)
     if options.output:
         facts = {"rows": options.rows, "python": platform.python_version(), "pyarrow": pa.__version__}

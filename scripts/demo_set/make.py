@@ -35,7 +35,11 @@ TARGET = HERE.parents[1] / "src" / "penchant" / "demo"
 
 
 def choose_pair(answers: list[Answer]) -> tuple[Answer, Answer] | None:
-    """The shortest complete answer and the longest that ended by itself, if the rule prefers the first."""
+    """The shortest complete answer and the longest that ended by itself, if the rule prefers the first.
+
+    Answers with U+FFFD, half a character that the model never finished, are left out.
+    """
+    answers = [answer for answer in answers if "\ufffd" not in answer.text]
     complete = [answer for answer in answers if is_complete(answer)]
     ended = [answer for answer in answers if answer.ended]
     if not complete:

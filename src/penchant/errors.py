@@ -16,10 +16,19 @@ class InputError(ValueError):
         where: Where it is, e.g. ``"pairs.jsonl:17"`` or ``"dpo_loss"``.
         got: The value that was found, shown as written here.
         fix: What to do about it, as a sentence; its full stop may be left out.
+        kind: One word for a fault that programs tell from others; it is not printed.
     """
 
-    def __init__(self, what: str, *, where: str | None = None, got: str | None = None, fix: str | None = None):
-        self.what, self.where, self.got, self.fix = what, where, got, fix
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        got: str | None = None,
+        fix: str | None = None,
+        kind: str | None = None,
+    ):
+        self.what, self.where, self.got, self.fix, self.kind = what, where, got, fix, kind
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -29,11 +38,13 @@ class InputError(ValueError):
         return " ".join(f"{place}{self.what}{found}.{remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.got, self.fix)
+        return _rebuild, (type(self), self.what, self.where, self.got, self.fix, self.kind)
 
 
-def _rebuild(kind: type[InputError], what: str, where: str | None, got: str | None, fix: str | None) -> InputError:
-    return kind(what, where=where, got=got, fix=fix)
+def _rebuild(
+    cls: type[InputError], what: str, where: str | None, got: str | None, fix: str | None, kind: str | None
+) -> InputError:
+    return cls(what, where=where, got=got, fix=fix, kind=kind)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

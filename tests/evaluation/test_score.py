@@ -141,3 +141,22 @@ def test_unknown_constants_are_refused(tmp_path):
     with pytest.raises(InputError, match="no method has a constant 'gama'"):
         score_table(path, method="all", constants={"gama": 1.0})
     assert open_table(path).others == ()
+
+
+def test_sums_of_methods_and_losses_of_ones_own(tmp_path):
+    path = write(tmp_path / "t.csv", COLUMNS)
+    dpo, ipo = (score_table(path, method=name).scores[0].loss.value for name in ("dpo", "ipo"))
+    (mixed,) = score_table(path, method="0.5*dpo + 2*ipo").scores
+    assert mixed.loss.value == pytest.approx(0.5 * dpo + 2 * ipo, rel=1e-12)
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import numpy as np\n"
+        "def rows(log_ratio_w, log_ratio_l, beta=0.1):\n"
+        "    return np.logaddexp(0, -beta * (log_ratio_w - log_ratio_l))\n"
+        "def one(log_ratio_w, log_ratio_l, beta=0.1):\n"
+        "    return rows(log_ratio_w, log_ratio_l, beta).mean()\n"
+    )
+    assert score_table(path, method=f"{mine}:rows").scores[0].loss.value == pytest.approx(dpo, rel=1e-12)
+    for method in (f"{mine}:one", "dr_dpo"):
+        with pytest.raises(InputError, match="one loss for all rows"):
+            score_table(path, method=method)

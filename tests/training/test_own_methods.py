@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -12,7 +13,9 @@ from tests_support import write_jsonl
 import penchant
 from penchant import InputError
 from penchant.objectives import METHODS, get_method
-from penchant.training.inputs import settled
+from penchant.objectives.catalogue.own import settled
+
+LEAF = functools.partial(torch.tensor, requires_grad=True)
 
 SOURCE = """
 import torch.nn.functional as F
@@ -34,6 +37,16 @@ def mixes(log_ratio_w, chosen_logps, is_desirable):
 
 def breaks(log_ratio_w, log_ratio_l):
     return log_ratio_w.no_such_thing
+
+def in_numpy(log_ratio_w, log_ratio_l, *, reduction="mean"):
+    import numpy
+    return numpy.logaddexp(0, numpy.asarray(log_ratio_l - log_ratio_w))
+
+def detached(log_ratio_w, log_ratio_l):
+    return -F.logsigmoid((log_ratio_w - log_ratio_l).detach())
+
+def meaning(log_ratio_w, log_ratio_l, *, reduction="mean"):
+    return by_row(log_ratio_w, log_ratio_l).mean()
 
 def wide(log_ratio_w, log_ratio_l):
     return log_ratio_w[:, None] - log_ratio_l
@@ -92,10 +105,10 @@ def test_a_sum_is_the_sum_of_its_parts():
 
 
 def test_which_functions_couple_rows(file):
-    assert not settled(get_method(f"{file}:by_row")).couples_rows
-    assert settled(get_method(f"{file}:by_batch")).couples_rows
+    assert not settled(get_method(f"{file}:by_row"), LEAF).couples_rows
+    assert settled(get_method(f"{file}:by_batch"), LEAF).couples_rows
     weights = torch.tensor([1.0, 2.0])
-    once = settled(get_method(f"{file}:by_row")).loss(log_ratio_w=weights, log_ratio_l=-weights, reduction="sum")
+    once = settled(get_method(f"{file}:by_row"), LEAF).loss(log_ratio_w=weights, log_ratio_l=-weights, reduction="sum")
     assert once == pytest.approx(float(by_row(weights, -weights).sum()))
 
 
@@ -107,6 +120,9 @@ def test_which_functions_couple_rows(file):
         ("FILE:mixes", ("pairs", "answers")),
         ("FILE:breaks", ("no_such_thing",)),
         ("FILE:wide", ("shape (rows,)",)),
+        ("FILE:in_numpy", ("fails on three rows of torch arrays", "numpy()")),
+        ("FILE:detached", ("no gradient",)),
+        ("FILE:meaning", ("shape (rows,) for reduction='none'",)),
         ("FILE:by_rows", ("no function 'by_rows'", "by_row")),
         ("nowhere.py:loss", ("no such file",)),
         ("0.8*dpo +", ("cannot be read",)),
@@ -127,6 +143,25 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path, file, tiny_model_folder, meth
         losses(tmp_path, "run", method.replace("FILE", str(file)), tiny_model_folder, data)
     assert "\n" not in str(caught.value)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_decorated_function_is_checked_like_any_other():
+    @functools.wraps(by_row)
+    def wrapped(*args, **kwargs):
+        return by_row(*args, **kwargs)
+
+    with pytest.raises(InputError, match="shapes disagree"):
+        get_method(wrapped).loss(log_ratio_w=torch.zeros(2), log_ratio_l=torch.zeros(3))
+
+
+def test_one_prompt_will_do_where_no_baseline_is_estimated(tmp_path, tiny_model_folder):
+    rows = [{"prompt": "Why?", "completion": f"It is {i}.", "label": i % 2 == 0} for i in range(8)]
+    data = write_jsonl(tmp_path / "one.jsonl", rows)
+    with pytest.raises(InputError, match="same prompt"):
+        losses(tmp_path, "batch", "kto", tiny_model_folder, data)
+    store = str(tmp_path / "store")
+    found, _ = losses(tmp_path, "zero", "kto", tiny_model_folder, data, z_ref="zero", reference_store=store)
+    assert found[0] == pytest.approx(0.5)
 
 
 def test_a_file_that_fails(tmp_path):

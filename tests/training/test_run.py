@@ -125,7 +125,7 @@ def test_one_step_trains_something(run):
 def test_answers_of_one_kind_are_pointed_out(run, tmp_path, capsys):
     rows = [row | {"label": True} for row in labelled_rows(8)]
     run("kto", data=str(write_jsonl(tmp_path / "good.jsonl", rows)))
-    assert "all answers are desirable" in capsys.readouterr().out
+    assert "every answer is desirable" in capsys.readouterr().out
 
 
 def test_evaluation_reaches_the_console(run, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,26 @@ def test_code_that_misbehaves_gets_a_clear_word(tmp_path: Path, body: str, words
     verdict = check(path, seconds=3)
     assert verdict.kind == "failed" and verdict.exit_code == 2
     assert re.search(words, verdict.sentence), verdict.sentence
+
+
+def test_what_the_code_starts_ends_with_it(tmp_path: Path) -> None:
+    body = """    import subprocess, sys, time
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    open(r"PATH", "w").write(str(child.pid))
+    time.sleep(600)
+""".replace("PATH", str(tmp_path / "pid"))
+    path = written(tmp_path, NUMPY + "def dpo_loss(pc, pr, rc, rr, beta=0.1):\n" + body)
+    assert check(path, seconds=3).kind == "failed"
+    pid = int((tmp_path / "pid").read_text())
+    end = time.monotonic() + 10
+    while _alive(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _alive(pid)
+
+
+def _alive(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_known_other_methods_and_constants(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:

@@ -90,40 +90,34 @@ def show(
 
 def _print_row(console: Console, row: TokenRow, full: bool) -> None:
     """The row within max_length, or what it would be with room for it."""
+    from penchant.tokens.show import print_part
+
     prompt, answers = row.fitted or row.whole[:2]
     tokenizer = row.style.tokenizer
     if row.fitted is None:
         over = f"longer than max_length {row.settings.max_length}; left out of training, shown whole"
         console.print(f"dropped: {over}", style="red", soft_wrap=True)
     gone = len(row.whole.prompt) - len(prompt)
-    _print_part(console, "prompt", "no loss", prompt, "dim", tokenizer, full, cut=f"{gone} before" if gone else "")
+    most = None if full else _MOST
+    before = f"{gone} before" if gone else ""
+    print_part(console, "prompt [no loss]", prompt, "dim", tokenizer, most=most, cut=before)
     for name, ids, whole, merged in zip(row.example.names, answers, row.whole.answers, row.whole.merged, strict=True):
         good = row.example.label if row.example.label is not None else name == "chosen"
         title = name if row.example.label is None else ("desirable" if good else "undesirable")
         gone = len(whole) - len(ids)
         cut = f"{gone} after, no end of turn" if gone else ""
-        _print_part(console, title, "loss", ids, "green" if good else "red", tokenizer, full, cut=cut)
+        print_part(console, f"{title} [loss]", ids, "green" if good else "red", tokenizer, most=most, cut=cut)
         _print_boundary(console, prompt, ids, merged, tokenizer)
-
-
-def _print_part(
-    console: Console, title: str, mask: str, ids: list[int], colour: str, tokenizer: Any, full: bool, *, cut: str
-) -> None:
-    from rich.text import Text
-
-    text = _visible(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-    if len(text) > _MOST and not full:
-        text = f"{text[: _MOST // 2]} [...] {text[-_MOST // 2 :]}"
-    counts = f"{len(ids):,} token{'s' * (len(ids) != 1)}{f', cut: {cut}' if cut else ''}"
-    console.print(Text.assemble((f"{title} [{mask}] ", "bold"), f"{counts}\n", (text, colour)), soft_wrap=True)
 
 
 def _print_boundary(console: Console, prompt: list[int], answer: list[int], merged: bool, tokenizer: Any) -> None:
     """The last tokens of the prompt and the first of the answer, each on its own."""
     from rich.text import Text
 
+    from penchant.tokens.show import visible
+
     def pieces(ids: list[int]) -> str:
-        return " ".join(f"[{_visible(tokenizer.decode([one], clean_up_tokenization_spaces=False))}]" for one in ids)
+        return " ".join(f"[{visible([one], tokenizer)}]" for one in ids)
 
     note = "  (tokenised on its own: a token would have straddled the boundary)" if merged else ""
     parts = [("  boundary ", "bold"), (f"{pieces(prompt[-_AROUND:])}", "dim"), (" | ", "bold yellow")]
@@ -131,9 +125,3 @@ def _print_boundary(console: Console, prompt: list[int], answer: list[int], merg
     tail = pieces(answer[-1:]) if ends else ""
     shown = answer[:_AROUND] if ends else answer
     console.print(Text.assemble(*parts, f"{pieces(shown)}{ends}{tail}{note}"), soft_wrap=True)
-
-
-def _visible(text: str) -> str:
-    """Line breaks as signs, and nothing that a terminal would obey."""
-    lines = text.replace("\n", "⏎").replace("\t", "⇥")
-    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in lines)

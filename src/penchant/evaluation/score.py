@@ -15,6 +15,7 @@ from penchant.errors import InputError, suggest
 from penchant.evaluation.statistics import Estimate, RunningMean, Share, wilson_of_sum
 from penchant.evaluation.tables import LogpTable, open_table
 from penchant.objectives import METHODS, Method, get_method
+from penchant.objectives.catalogue.own import settled
 from penchant.records import Array
 
 _PAIR = {
@@ -95,6 +96,9 @@ def score_table(
     for one in _methods(method):
         lacks = _lacks(one, table)
         if lacks and method != "all":
+            if one.couples_rows:
+                what = f"method {one.name!r} has one loss for all rows, and a table is read in pieces"
+                raise InputError(what, where=str(path))
             where, got = str(path), ", ".join(sorted(table.columns))
             raise InputError(f"method {one.name!r} needs {lacks}, which the table lacks", where=where, got=got)
         if lacks:
@@ -131,7 +135,7 @@ def _run(
 
 
 def _methods(name: str) -> Iterable[Method]:
-    return METHODS.values() if name == "all" else (get_method(name),)
+    return METHODS.values() if name == "all" else (settled(get_method(name), np.asarray),)
 
 
 def _check_known(given: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
@@ -16,6 +17,7 @@ from penchant.objectives.vocabulary import CHOICES, CONSTANTS, TERMS, Shape, adm
 from penchant.records import Array
 
 P = ParamSpec("P")
+_CHECKED: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
 
 
 def objective(loss: Callable[P, Array]) -> Callable[P, Array]:
@@ -47,7 +49,13 @@ def objective(loss: Callable[P, Array]) -> Callable[P, Array]:
             bound.arguments[name] = _admit(name, array, loss.__name__)
         return restore(loss(*bound.args, **bound.kwargs))
 
+    _CHECKED.add(checked)
     return checked
+
+
+def is_objective(loss: Callable[..., Any]) -> bool:
+    """Whether a function's inputs are checked already."""
+    return loss in _CHECKED
 
 
 def check_constants(values: Mapping[str, Any], where: str) -> None:

@@ -69,12 +69,12 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
 
 
 def encode_answers(
-    answers: Sequence[LabelledAnswer], style: PromptStyle, settings: EncodeSettings
+    answers: Sequence[LabelledAnswer], style: PromptStyle, settings: EncodeSettings, *, mismatched: bool = True
 ) -> Encoding[TokenAnswer]:
-    """Tokenise labelled answers, and set beside each an answer to another prompt (for KTO's KL estimate).
+    """Tokenise labelled answers, each with an answer to another prompt (for KTO's KL estimate) if it is wanted.
 
     Raises:
-        InputError: if no row is left, or all rows have the same prompt.
+        InputError: if no row is left, or all rows have the same prompt and mismatched answers are wanted.
     """
     result: Encoding[TokenAnswer] = Encoding(total=len(answers))
     for start in range(0, len(answers), _BATCH):
@@ -87,7 +87,8 @@ def encode_answers(
                 prompt, (ids,) = fitted
                 result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, mismatched_ids=[]))
     _nonempty(result, settings)
-    result.rows = mismatch(result.rows, settings.max_length)
+    if mismatched:
+        result.rows = mismatch(result.rows, settings.max_length)
     return result
 
 

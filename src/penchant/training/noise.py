@@ -84,7 +84,7 @@ def measure_noise(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | No
         if trainer.reference is not None:
             reference = reference or AdapterOff(exact_model)
         exact = _margins(trainer, exact_model, reference, rows)
-    beta = None if trainer.method.uses_lengths else trainer.constants.get("beta")
+    beta = None if trainer.method.uses_lengths or trainer.args.length_normalize else trainer.constants.get("beta")
     return Noise(_rms(low - exact), _rms(exact), str(dtype).removeprefix("torch."), beta)
 
 

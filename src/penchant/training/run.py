@@ -18,7 +18,6 @@ from penchant.doctor.checkup import check_up
 from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
-from penchant.records import LabelledAnswer
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
 from penchant.training.config import PreferenceConfig
 from penchant.training.noise import noise_report
@@ -102,7 +101,8 @@ def train(
     if resume:
         check_same(folder, request)
     say = _printer(console, config)
-    say(f"method     {chosen.name}: {chosen.formula}  {_constants(config)}")
+    formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
+    say(f"method     {chosen.name}{formula}  {_constants(config)}")
     rows, held_out = _read(chosen, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
@@ -164,10 +164,6 @@ def _read(method: Method, data: Any, eval_data: Any, format: str | None, say: Ca
     """Training and evaluation rows, with what was read said."""
     rows = read_preferences(data, unpaired=not method.needs_pairs, format=format)
     say(f"data       {rows.summary()}")
-    labels = {row.label for row in rows.rows if isinstance(row, LabelledAnswer)}
-    if len(labels) == 1:
-        label = "desirable" if labels.pop() else "undesirable"
-        say(f"warning    all answers are {label}: {method.name} needs both kinds to tell them apart")
     held_out = read_preferences(eval_data, unpaired=not method.needs_pairs, format=format) if eval_data else None
     if held_out:
         say(f"eval data  {held_out.summary()}")
@@ -182,7 +178,9 @@ def _folder_name(method: Method) -> str:
 
 def _named_method(method: str | Callable[..., Any]) -> str:
     """What a settings file calls the method; a function given from Python by its module and name."""
-    return method if isinstance(method, str) else f"{method.__module__}.{method.__qualname__}"
+    if isinstance(method, str):
+        return method
+    return f"{method.__module__}.{getattr(method, '__qualname__', type(method).__qualname__)}"
 
 
 def _named(given: Any) -> Any:
@@ -213,7 +211,12 @@ def _encode(
         if not part:
             encoded.append([])
             continue
-        result: Encoding[Any] = (encode_pairs if method.needs_pairs else encode_answers)(part, style, settings)
+        result: Encoding[Any]
+        if method.needs_pairs:
+            result = encode_pairs(part, style, settings)
+        else:
+            estimated = "z_ref" in method.inputs and config.fixed_z_ref is None
+            result = encode_answers(part, style, settings, mismatched=estimated)
         say("tokens     " + "; ".join(result.report(settings)))
         encoded.append(result.rows)
     return encoded[0], encoded[1]

@@ -1,31 +1,26 @@
-"""Print a row as the model sees it: the prompt without loss, the answers with it."""
+"""Print the first row of a run as the model sees it: the prompt without loss, the answers with it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from penchant.records import TokenAnswer, TokenPair
+from penchant.tokens.show import print_part
 
 _MOST = 600
 
 
 def show_first(console: Console, row: TokenPair | TokenAnswer, tokenizer: Any) -> None:
-    """Print the first row decoded, special tokens included, with what carries the loss marked."""
-    console.print(f"first row ({row.source}), as the model sees it; only the answers carry loss", highlight=False)
-    _part(console, "prompt   [no loss]", row.prompt_ids, tokenizer, "dim")
+    """Print the row decoded, special tokens included, with what carries the loss marked."""
+    what = f"first row ({row.source}), as the model sees it; only the answers carry loss"
+    console.print(what, highlight=False, markup=False, soft_wrap=True)
+    parts = [("prompt [no loss]", row.prompt_ids, "dim")]
     if isinstance(row, TokenPair):
-        _part(console, "chosen   [loss]   ", row.chosen_ids, tokenizer, "green")
-        _part(console, "rejected [loss]   ", row.rejected_ids, tokenizer, "red")
+        parts += [("chosen [loss]", row.chosen_ids, "green"), ("rejected [loss]", row.rejected_ids, "red")]
     else:
-        kind = "desirable" if row.label else "undesirable"
-        _part(console, f"{kind} [loss]", row.completion_ids, tokenizer, "green" if row.label else "red")
-
-
-def _part(console: Console, title: str, ids: list[int], tokenizer: Any, style: str) -> None:
-    text = tokenizer.decode(ids).replace("\n", "⏎")
-    if len(text) > _MOST:
-        text = f"{text[: _MOST // 2]} … {text[-_MOST // 2 :]}"
-    console.print(Text.assemble((f"  {title} {len(ids):>4} tokens  ", "bold"), (text, style)), soft_wrap=True)
+        kind, colour = ("desirable", "green") if row.label else ("undesirable", "red")
+        parts.append((f"{kind} [loss]", row.completion_ids, colour))
+    for title, ids, colour in parts:
+        print_part(console, f"  {title}", ids, colour, tokenizer, most=_MOST)

@@ -100,11 +100,11 @@ def fill_from_files(
 
 def groups_of(row: TokenPair | TokenAnswer) -> list[Group]:
     """What a training row asks the reference: a pair's answers together, a single answer and its mismatched one apart,
-    because they go through the model in different passes.
+    because they go through the model in different passes. A row has no mismatched one where no baseline is estimated.
     """
     if isinstance(row, TokenPair):
         return [(row.prompt_ids, [row.chosen_ids, row.rejected_ids])]
-    return [(row.prompt_ids, [row.completion_ids]), (row.prompt_ids, [row.mismatched_ids])]
+    return [(row.prompt_ids, [answer]) for answer in (row.completion_ids, row.mismatched_ids) if answer]
 
 
 def fill(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,9 +19,9 @@ from penchant.errors import InputError
 from penchant.logps import AdapterOff, Batch, FrozenCopy, Group, Reference, choose_engine
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
+from penchant.objectives.catalogue.own import settled
 from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
-from penchant.training.inputs import settled
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut
 from penchant.training.stored import stored_reference
@@ -57,7 +58,7 @@ class PreferenceTrainer(Trainer):
         reference: Reference | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> None:
-        self.method = settled(get_method(args.method))
+        self.method = settled(get_method(args.method), partial(torch.tensor, dtype=torch.float64, requires_grad=True))
         if self.method.couples_rows and args.world_size > 1:
             raise InputError(
                 f"{self.method.name!r} has one loss for all rows of a step, which is computed on one process only",

@@ -11,11 +11,13 @@ import importlib.util
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +60,7 @@ class Sandbox:
             stdin=subprocess.DEVNULL,
             stdout=self._printed,
             stderr=self._printed,
+            start_new_session=True,
         )
         os.close(request_in)
         os.close(reply_out)
@@ -73,8 +76,9 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the child and free what it held."""
-        self._process.kill()
+        """End the child with all that it started, and free what it held."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for descriptor in (self._out, self._in):
             os.close(descriptor)

@@ -85,7 +85,9 @@ def answer_text(value: object, name: str, source: str) -> str:
     """``value`` as an answer: a string with something in it."""
     answer = text(value, name, source)
     if not answer.strip():
-        raise InputError(f"{name} is an empty answer", where=source, got=describe(answer), fix="Drop the row")
+        raise InputError(
+            f"{name} is an empty answer", where=source, got=describe(answer), fix="Drop the row", kind="empty"
+        )
     return answer
 
 
@@ -93,7 +95,7 @@ def pair(prompt: Prompt, chosen: str, rejected: str, source: str) -> PreferenceP
     """A pair whose two answers differ."""
     if chosen == rejected:
         what = '"chosen" equals "rejected"; the pair states no preference'
-        raise InputError(what, where=source, got=describe(chosen), fix="Drop the row")
+        raise InputError(what, where=source, got=describe(chosen), fix="Drop the row", kind="identical")
     return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, source=source)
 
 
@@ -108,5 +110,6 @@ def labelled(prompt: Prompt, completion: str, label: object, source: str) -> Lab
             where=source,
             got=describe(label),
             fix="Write true for an answer to learn from, false for one to avoid",
+            kind="label",
         )
     return LabelledAnswer(prompt=prompt, completion=completion, label=bool(label), source=source)

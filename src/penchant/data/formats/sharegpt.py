@@ -32,7 +32,8 @@ def _answer(row: Row, column: str, source: str) -> str:
     turn = read_turn(row[column], name, source, SHAREGPT)
     if turn["role"] != "assistant":
         what = f"{name} is not the assistant's turn"
-        raise InputError(what, where=source, got=f"the role {describe(turn['role'])}", fix='Answers come from "gpt"')
+        got = f"the role {describe(turn['role'])}"
+        raise InputError(what, where=source, got=got, fix='Answers come from "gpt"', kind="turns")
     return answer_text(turn["content"], name, source)
 
 

@@ -82,7 +82,7 @@ def read_turns(value: object, name: str, source: str, dialect: Dialect = OPENAI)
     if not isinstance(value, list | tuple):
         raise InputError(f"{name} must be a list of messages", where=source, got=describe(value))
     if not value:
-        raise InputError(f"{name} is an empty list of messages", where=source, fix="Drop the row")
+        raise InputError(f"{name} is an empty list of messages", where=source, fix="Drop the row", kind="empty")
     return tuple(read_turn(turn, f"{name} turn {k}", source, dialect) for k, turn in enumerate(value, 1))
 
 
@@ -90,7 +90,7 @@ def read_prompt(value: object, name: str, source: str) -> Prompt:
     """A prompt as it was given: text stays text, a list becomes turns."""
     if isinstance(value, str):
         if not value.strip():
-            raise InputError(f"{name} is empty", where=source, got=describe(value), fix="Drop the row")
+            raise InputError(f"{name} is empty", where=source, got=describe(value), fix="Drop the row", kind="empty")
         return text(value, name, source)
     if not isinstance(value, list | tuple):
         raise InputError(f"{name} must be a string or a list of messages", where=source, got=describe(value))
@@ -102,12 +102,13 @@ def checked_prompt(turns: tuple[Message, ...], name: str, source: str) -> tuple[
     spoken = [turn["content"] for turn in turns if turn["role"] == "user"]
     if not spoken:
         what = f"{name} has no user turn before the answer"
-        raise InputError(what, where=source, fix="Add the user's turn or drop the row")
+        raise InputError(what, where=source, fix="Add the user's turn or drop the row", kind="turns")
     if not any(content.strip() for content in spoken):
-        raise InputError(f"{name} has only empty user turns", where=source, fix="Drop the row")
+        raise InputError(f"{name} has only empty user turns", where=source, fix="Drop the row", kind="empty")
     if turns[-1]["role"] == "assistant":
         what = f"{name} has an assistant turn right before the answer, which is the assistant's too"
-        raise InputError(what, where=source, got=describe(turns[-1]["content"]), fix="Join the two turns or drop one")
+        fix, got = "Join the two turns or drop one", describe(turns[-1]["content"])
+        raise InputError(what, where=source, got=got, fix=fix, kind="turns")
     return turns
 
 
@@ -116,7 +117,8 @@ def split_answer(turns: tuple[Message, ...], name: str, source: str) -> tuple[tu
     *before, last = turns
     if last["role"] != "assistant":
         what = f"{name} does not end with the assistant's turn"
-        raise InputError(what, where=source, got=f"the role {describe(last['role'])} last", fix="Drop the later turns")
+        got = f"the role {describe(last['role'])} last"
+        raise InputError(what, where=source, got=got, fix="Drop the later turns", kind="turns")
     return tuple(before), answer_text(last["content"], f"the last turn of {name}", source)
 
 
@@ -134,6 +136,7 @@ def read_answer(value: object, name: str, prompt: Prompt, source: str) -> str:
             where=source,
             got=_first_difference(before, given),
             fix="Give the assistant's turn alone, or repeat the prompt exactly before it",
+            kind="prompts",
         )
     return answer
 
@@ -154,5 +157,6 @@ def shared_prompt(chosen: tuple[Message, ...], rejected: tuple[Message, ...], so
             where=source,
             got=_first_difference(rejected, chosen),
             fix="Make all turns but the last equal, or drop the row",
+            kind="prompts",
         )
     return checked_prompt(chosen, '"chosen"', source)

@@ -34,7 +34,7 @@ def nll_loss(chosen_logps: Array, chosen_lengths: Array, *, reduction: str = "me
     return reduce(scores.nll(chosen_logps, chosen_lengths), reduction)
 
 
-_NLL = Method("nll", nll_loss, "supervised fine-tuning on the chosen answer", "L = -p̄_w")
+_NLL = Method("nll", nll_loss, "supervised fine-tuning on the chosen answer", "-p̄_w")
 
 
 def mix(text: str, lookup: Callable[[str], Method]) -> Method:
@@ -52,7 +52,7 @@ def mix(text: str, lookup: Callable[[str], Method]) -> Method:
     if len(kinds) > 1:
         listed = ", ".join(f"{part.method.name}: {part.method.data}" for part in parts)
         raise InputError("the methods of a sum take different rows", where="--method", got=listed)
-    return Method(text, _loss(parts), "a weighted sum of methods", f"L = {text}")
+    return Method(text, _loss(parts), "a weighted sum of methods", text)
 
 
 def _summands(tree: ast.expr) -> Iterator[ast.expr]:

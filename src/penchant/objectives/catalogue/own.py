@@ -13,7 +13,7 @@ from typing import Any
 from penchant.arrays import reduce
 from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue.method import Method
-from penchant.objectives.door import objective
+from penchant.objectives.door import is_objective, objective
 from penchant.objectives.vocabulary import CHOICES, CONSTANTS, TERMS
 from penchant.records import Array
 
@@ -30,10 +30,10 @@ def own_method(loss: Callable[..., Array], where: str | None = None) -> Method:
         InputError: if a parameter is not in the vocabulary, a constant has no default, or no term is asked for.
     """
     name = getattr(loss, "__name__", type(loss).__name__)
-    where = f"{where or 'the method'}:{name}" if where else name
+    where = f"{where}:{name}" if where else name
     for parameter in inspect.signature(loss).parameters.values():
         _check_parameter(parameter, where)
-    checked = loss if hasattr(loss, "__wrapped__") else objective(loss)
+    checked = loss if is_objective(loss) else objective(loss)
     try:
         return Method(name, checked, "a loss of one's own", f"{name}({', '.join(inspect.signature(loss).parameters)})")
     except TypeError as error:
@@ -58,10 +58,49 @@ def method_from_file(text: str) -> Method:
     return own_method(found, path_text)
 
 
-def per_row(method: Method) -> Method:
-    """The method with its vector of losses reduced as the catalogue's are; for a function without ``reduction`` that
-    was seen to give each row a loss of its own.
+def settled(method: Method, array: Callable[[list[float]], Array]) -> Method:
+    """The method, tried on three rows if it is one's own; as a sum over rows if its function, though without
+    ``reduction``, gives every row a loss that is the same without the others.
+
+    Args:
+        method: Any method; those of the catalogue are what they are.
+        array: Makes arrays of the kind that the function will be called with.
+
+    Raises:
+        InputError: if the function fails, returns neither one loss per row nor one number, or lets no gradient through.
     """
+    if method.paper is not None:
+        return method
+    rows = {name: array(_example(name)) for name in method.inputs}
+    options = method.constants | ({} if method.couples_rows else {"reduction": "none"})
+    kind = type(array([0.0])).__module__.partition(".")[0]
+    try:
+        whole = method.loss(**rows, **options)
+        alone = method.loss(**{name: value[:1] for name, value in rows.items()}, **options)
+        shape = tuple(getattr(whole, "shape", ()))
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        raise InputError(f"the loss fails on three rows of {kind} arrays: {cause}", where=method.name) from error
+    if shape not in (((), (3,)) if method.couples_rows else ((3,),)):
+        wanted = "(rows,) or one number" if method.couples_rows else "(rows,) for reduction='none'"
+        raise InputError(f"the loss must return shape {wanted}", where=method.name, got=f"shape {shape}")
+    if getattr(whole, "requires_grad", True) is False:
+        raise InputError("no gradient flows through the loss", where=method.name, fix="Detach the reference only")
+    separate = shape and bool(abs(whole[0] - alone[0]) <= 1e-9 * (1 + abs(alone[0])))
+    return _per_row(method) if method.couples_rows and separate else method
+
+
+def _example(name: str) -> list[float]:
+    """Three rows for a term, each within its domain."""
+    if TERMS[name].binary:
+        return [1.0, 0.0, 1.0]
+    if TERMS[name].positive:
+        return [3.0, 5.0, 2.0]
+    return [-1.0 - len(name) % 7 / 4, -2.5, -0.5]
+
+
+def _per_row(method: Method) -> Method:
+    """The method with its vector of losses reduced as the catalogue's are."""
     inner = method.loss
 
     def loss(*, reduction: str = "mean", **given: Any) -> Array:
