@@ -22,12 +22,12 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md docs/benchmarks.md docs/doctor.md
+	$(BIN)/cog --check README.md docs/benchmarks.md docs/doctor.md docs/methods.md
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/cog -r README.md docs/benchmarks.md docs/doctor.md
+	$(BIN)/cog -r README.md docs/benchmarks.md docs/doctor.md docs/methods.md
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

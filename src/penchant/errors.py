@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 _MOST_NAMES = 20
@@ -47,13 +48,14 @@ def _rebuild(
     return cls(what, where=where, got=got, fix=fix, kind=kind)
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """``Did you mean 'dpo'?`` for the nearest known word, else the known words if they are few."""
+def suggest(word: str, known: Iterable[str], listed: str = "See `penchant train --help`") -> str:
+    """``Did you mean 'dpo'?`` for the nearest known word, else the known words if they are few, or where they are."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1)
+    near = difflib.get_close_matches(word, names, n=5)  # best first, and the sort keeps that order among equals
+    near.sort(key=lambda name: (-len(os.path.commonprefix([name, word])), abs(len(name) - len(word))))
     if near:
         return f"Did you mean {near[0]!r}?"
-    return f"Known: {', '.join(names)}" if len(names) <= _MOST_NAMES else "See penchant train --help"
+    return f"Known: {', '.join(names)}" if len(names) <= _MOST_NAMES else listed
 
 
 def shorten(value: object, limit: int = 60) -> str:

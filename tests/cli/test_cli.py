@@ -46,8 +46,30 @@ def test_methods_table_shows_every_method_and_paper(capsys):
     assert code == 0
     for method in METHODS.values():
         assert method.name in out
-        assert method.paper.arxiv in out
-        assert f"https://arxiv.org/abs/{method.paper.arxiv}" in as_markdown()
+        assert method.paper.link in as_markdown()
+
+
+def test_methods_are_filtered_by_what_they_need(capsys):
+    code, out, _ = run(capsys, "methods", "--needs", "pairs", "--no-reference", "--json")
+    names = {row["method"] for row in json.loads(out)}
+    assert code == 0
+    assert names == {m.name for m in METHODS.values() if m.data == "pairs" and not m.needs_reference}
+    assert {"simpo", "cpo", "orpo"} <= names and "dpo" not in names
+    code, out, _ = run(capsys, "methods", "--needs", "scores", "--json")
+    assert {"odpo", "rebel"} <= {row["method"] for row in json.loads(out)}
+
+
+def test_a_need_that_does_not_exist(capsys):
+    code, _, err = run(capsys, "methods", "--needs", "scroes")
+    assert code == 2
+    assert "'scores'" in err and err.count("\n") == 1
+
+
+def test_one_method_in_full(capsys):
+    code, out, _ = run(capsys, "methods", "dpop")
+    assert code == 0
+    for words in (METHODS["dpop"].formula, "lambda=50.0", "penchant.dpop_loss", METHODS["dpop"].paper.title):
+        assert words in " ".join(out.split())
 
 
 def test_help_lists_the_options_of_train(capsys):

@@ -134,6 +134,20 @@ def rowwise_method(request: pytest.FixtureRequest) -> Method:
     return request.param
 
 
+CANCELLING = {
+    "soft_dpo",
+    "reward_aware",
+    "rao_kupper",
+    "davidson",
+    "discopop",
+    "exo",
+    "cal_dpo",
+    "apo_down",
+    "focal_dpo",
+}
+"""Losses whose slope is a difference of terms of its own size, and 0 somewhere."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """One published loss beside the oracle's loss and closed-form derivative."""
@@ -164,6 +178,8 @@ class Objective:
     @property
     def slope_floor(self) -> float:
         """The absolute error of a slope: it is a difference of shares of up to 1 where answers or rows compete."""
+        if self.name in CANCELLING:
+            return 1e-14
         competes = self.couples_rows or any(TERMS[name].shape is Shape.LIST for name in self.terms)
         return 1e-14 if competes else 1e-300
 
@@ -230,34 +246,59 @@ CONSTANTS = {
     "beta": numbers(0.01, 10),
     "beta_prime": numbers(0.1, 10),
     "gamma": numbers(-5, 5),
+    "tau": numbers(0.01, 0.9),
+    "eta": numbers(0.1, 10),
+    "nu": numbers(0.01, 5),
+    "tie_margin": numbers(0.1, 3),
+    "clip": numbers(1, 50),
+    "delta": numbers(-20, 20),
+    "focus": numbers(0, 2),
+    "rejected_weight": numbers(0.01, 1),
+    "objective_weight": numbers(0.1, 1),
+    "distance": st.sampled_from(["backward_kl", "forward_kl", "squared"]),
     "alpha": numbers(0, 2),
     "lambda_": numbers(0, 2),
     "label_smoothing": numbers(0, 0.49),
+    "epsilon": numbers(0.001, 0.49),
     "desirable_weight": numbers(0, 3),
     "undesirable_weight": numbers(0, 3),
     "value_function": st.sampled_from(["log_sigmoid", "sigmoid"]),
 }
 ANSWERS = 4  # per list
+RANGES = {  # of inputs that are neither log-probs nor lengths nor labels
+    "z_ref": (0, 5),
+    "margin": (-5, 5),
+    "reward_baseline": (-5, 5),
+    "preference_probs": (0, 1),
+    "chosen_scores": (3, 6),
+    "rejected_scores": (0, 2.5),
+    "chosen_sequence_kl": (0, 5),
+    "rejected_sequence_kl": (0, 5),
+}
 
 
-def _entry(name: str, per_token: bool) -> st.SearchStrategy[Any]:
+OVERFLOWS = {"exponential": (-30, 30)}  # losses that are infinite far out: their log-ratios
+
+
+def _entry(name: str, per_token: bool, ratios: tuple[float, float] = (-100, 100)) -> st.SearchStrategy[Any]:
     term = TERMS[name]
     if term.positive:
         number: st.SearchStrategy[Any] = st.integers(1, 64)
     elif term.binary:
         number = st.booleans()
-    elif name == "z_ref" or name.endswith("_kl"):
-        number = numbers(0, 5)
+    elif name in RANGES:
+        number = numbers(*RANGES[name])
     elif "log_ratio" in name:
-        number = numbers(-100, 100)
+        number = numbers(*ratios)
     else:
         number = numbers(-20, -1e-6) if per_token else numbers(-500, 0)
     return st.lists(number, min_size=ANSWERS, max_size=ANSWERS) if term.shape is Shape.LIST else number
 
 
-def _per_token(names: Sequence[str]) -> bool:
-    """Whether the loss divides log-probs by lengths, and so may ask for log-probs per token of a likely size."""
-    return "chosen_logps" in names and "chosen_lengths" in names
+def _per_token(names: Sequence[str]) -> dict[str, str]:
+    """The log-probs that the loss divides by lengths, each with those lengths: they are drawn per token."""
+    sides = [(f"{side}_logps", f"{side}_lengths") for side in ("chosen", "rejected")]
+    return {logps: lengths for logps, lengths in sides if logps in names and lengths in names}
 
 
 @pytest.fixture
@@ -267,10 +308,12 @@ def random_rows() -> Callable[..., list[np.ndarray]]:
     def draw(data: st.DataObject, loss: Callable[..., Any], count: int = 4) -> list[np.ndarray]:
         names = Objective(loss).terms
         per_token = _per_token(names)
+        ratios = OVERFLOWS.get(Objective(loss).name, (-100, 100))
         columns = [
-            data.draw(st.lists(_entry(name, per_token), min_size=count, max_size=count), label=name) for name in names
+            data.draw(st.lists(_entry(name, name in per_token, ratios), min_size=count, max_size=count), label=name)
+            for name in names
         ]
-        return summed([np.array(column) for column in columns], per_token)
+        return summed({name: np.array(column) for name, column in zip(names, columns, strict=True)}, per_token)
 
     return draw
 
@@ -296,8 +339,8 @@ def points() -> Callable[..., list[np.ndarray]]:
         per_token = _per_token(names)
         columns: dict[str, np.ndarray] = {}
         for name in sorted(names, key=lambda name: not name.startswith("ref_")):  # the policy stands near the reference
-            columns[name] = _cloud_column(name, rng, count, per_token, columns)
-        return summed([columns[name] for name in names], per_token)
+            columns[name] = _cloud_column(name, rng, count, name in per_token, columns)
+        return summed({name: columns[name] for name in names}, per_token)
 
     return cloud
 
@@ -311,8 +354,8 @@ def _cloud_column(
         return rng.integers(1, 65, size)
     if term.binary:
         return rng.random(size) < 0.5
-    if name == "z_ref" or name.endswith("_kl"):
-        return rng.uniform(0, 5, size)
+    if name in RANGES:
+        return rng.uniform(*RANGES[name], size)
     if name.startswith("ref_"):
         return rng.uniform(-400, -100, size)
     if per_token:
@@ -320,8 +363,8 @@ def _cloud_column(
     return rng.normal(0, 20, size) + others.get(name.replace("policy_", "ref_"), 0.0)
 
 
-def summed(columns: list[np.ndarray], per_token: bool) -> list[np.ndarray]:
+def summed(columns: dict[str, np.ndarray], per_token: dict[str, str]) -> list[np.ndarray]:
     """Log-probs per token times the number of tokens, where the loss divides by it."""
-    if per_token:
-        columns[0], columns[1] = columns[0] * columns[2], columns[1] * columns[3]
-    return columns
+    for logps, lengths in per_token.items():
+        columns[logps] = columns[logps] * columns[lengths]
+    return list(columns.values())

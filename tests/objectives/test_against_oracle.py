@@ -98,7 +98,7 @@ def test_torch_func(rowwise_target):
     loss, columns, steep, expected, floor = rowwise_target
     tensors = [torch.from_numpy(column) for column in columns]
     value = torch.func.vmap(loss)(*tensors)
-    assert value.numpy() == close(loss(*columns))
+    assert value.numpy() == close(loss(*columns), atol=floor)
     for slope, true in zip(torch.func.vmap(torch.func.grad(loss, argnums=steep))(*tensors), expected, strict=True):
         assert slope.numpy() == close(true, rtol=TRANSFORMED, atol=floor)
 
@@ -107,7 +107,7 @@ def test_jax_transformations(rowwise_target, jax_library):
     loss, columns, steep, expected, floor = rowwise_target
     transformed = jax.jit(jax.vmap(jax.value_and_grad(loss, argnums=steep)))
     value, slopes = transformed(*map(jnp.asarray, columns))
-    assert np.asarray(value) == close(loss(*columns))
+    assert np.asarray(value) == close(loss(*columns), atol=floor)
     for slope, true in zip(slopes, expected, strict=True):
         assert np.asarray(slope) == close(true, rtol=TRANSFORMED, atol=floor)
 
@@ -123,6 +123,8 @@ def test_jit_over_some_inputs_while_others_are_closed_over(any_objective, points
 def test_constants_may_be_traced(any_objective, points, autodiff):
     """Under ``grad`` a constant may have no value to check, and has a slope."""
     objective = any_objective
+    if not objective.constants:
+        pytest.skip("no constants")
     constant = objective.constants[0]
     columns = autodiff.arrays(points(objective, 20))
 

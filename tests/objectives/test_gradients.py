@@ -115,6 +115,20 @@ def test_second_derivative_of_orpo_is_the_slope_of_its_slope(autodiff, chosen, r
     assert second == pytest.approx(difference, rel=1e-4, abs=1e-9)
 
 
+# --- kinks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("dpop", (-0.15, 0.15)), ("minor_dpo", (-0.05, 0.0))], ids=["dpop", "minor_dpo"]
+)
+def test_the_slope_where_training_starts_is_that_of_the_penaltys_idle_side(name, expected, objectives, autodiff):
+    """The libraries' own maxima have slopes of 0, 1/2 or 1 at 0: 26 or 51 times DPO's first step for dpop."""
+    columns = autodiff.arrays(([0.0], [0.0]))
+    found = autodiff.slopes(objectives[name].loss, columns, (0, 1))
+    assert [slope.item() for slope in found] == pytest.approx(expected, rel=1e-15)
+    assert objectives[name].true_slopes(0.0, 0.0) == pytest.approx(expected, rel=1e-15)
+
+
 # --- far from 0 ------------------------------------------------------------------------------------------------------
 
 

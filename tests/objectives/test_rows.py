@@ -35,6 +35,34 @@ SHEET = {
     "tdpo: P": 0.560766128508147,
     "dr_dpo: z 0.3, -1 and 2": 0.553860124166136,
     "plackett_luce: s 0.7, -0.2 and 0.4": 1.80174011464987,
+    "robust_dpo: P": 0.516855244468527,
+    "soft_dpo: P": 0.584355244468527,
+    "odpo: P": 0.908918197956528,
+    "rao_kupper: P with the margin 0.5": 0.798138869381592,
+    "focal_dpo: P": 0.539200752144019,
+    "ln_dpo: P": 0.186719917790404,
+    "dpo_shift: P": 0.5650706676896,
+    "dpop: P": 0.341153874732088,
+    "minor_dpo: P": 0.598138869381592,
+    "dpo_nll: P": 2.05435524446853,
+    "cpo: P": 1.65297761052607,
+    "alphapo: P": 0.169758526498702,
+    "simper: P": -0.0877948769118171,
+    "asft: P": 1.66454134578689,
+    "repo: P": 0.1,
+    "slic: P": 3.2,
+    "exponential: P": 0.740818220681718,
+    "discopop: P": 0.849337579289386,
+    "exo: P": 2.25819919150928,
+    "rebel: P": 4.0,
+    "reward_aware: P": 0.0567966812815344,
+    "f_dpo: P at a quarter": 0.566800258153843,
+    "js_dpo: P": 0.635588700557685,
+    "chi_po: P": 0.31269260018455,
+    "bco: P": 1.24191409557906,
+    "cal_dpo: P": 25.0485873515737,
+    "apo_down: P": 0.975391480500819,
+    "npo: P": 12.8879332014714,
     "sigmoid: -3.5": 0.0293122307513563,
     "sigmoid: 0.25": 0.562176500885798,
     "log_sigmoid: -3.5": -3.52975041827262,
@@ -101,8 +129,8 @@ def test_value_on_python_numbers(row):
         assert evaluate(row, [column[0] for column in columns]) == pytest.approx(row.loss, rel=1e-12, abs=1e-300)
 
 
-def test_slope_in_float64(row, autodiff):
-    check_slopes(row, autodiff, "float64", rel=1e-12, abs=1e-300)
+def test_slope_in_float64(row, autodiff, objectives):
+    check_slopes(row, autodiff, "float64", rel=1e-12, abs=1e-16 if cancels(row, objectives) else 1e-300)
 
 
 def test_value_in_float32(row, library):
@@ -111,9 +139,15 @@ def test_value_in_float32(row, library):
     assert np.mean(np.asarray(result)) == pytest.approx(row.loss, rel=1e-6, abs=1e-37)
 
 
-def test_slope_in_float32(row, autodiff):
+def test_slope_in_float32(row, autodiff, objectives):
     # below 1e-37 float32 has no normal numbers, and JAX takes the others for 0
-    check_slopes(row, autodiff, "float32", rel=1e-6, abs=1e-37)
+    check_slopes(row, autodiff, "float32", rel=1e-6, abs=1e-8 if cancels(row, objectives) else 1e-37)
+
+
+def cancels(row, objectives):
+    """Whether the slope is a difference of terms of its own size."""
+    name = row.function.removesuffix("_loss")
+    return name in objectives and objectives[name].slope_floor > 1e-300
 
 
 def check_slopes(row, autodiff, dtype, **tolerance):

@@ -50,7 +50,7 @@ def test_every_method_trains_and_leaves_a_run_folder(run, method, lora, tmp_path
     for name, value in METHODS[method].constants.items():
         assert config[name.rstrip("_")] == value
     card = (result.output_dir / "README.md").read_text()
-    assert METHODS[method].paper.arxiv in card
+    assert METHODS[method].paper.link in card
     assert str(config["data"]) in card
 
 

@@ -16,7 +16,7 @@ from penchant.whiteboard.subjects import get_subject
 def test_every_method_has_a_page(name: str) -> None:
     sections = {section.title: section.text for section in explain(name)}
     assert METHODS[name].formula in sections["Formula"]
-    assert METHODS[name].paper.arxiv in sections["Source"]
+    assert METHODS[name].paper.place in sections["Source"]
     assert all(text for text in sections.values())
     assert as_text(explain(name), name) and as_markdown(explain(name), name).startswith(f"# {name}")
 
@@ -38,4 +38,4 @@ def test_the_worked_example_and_its_derivative_are_right() -> None:
 
 def test_an_unknown_method_is_one_clear_line() -> None:
     with pytest.raises(InputError, match="Did you mean 'dpo'"):
-        explain("dpoo")
+        explain("ipoo")

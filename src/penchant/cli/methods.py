@@ -1,45 +1,91 @@
-"""``penchant methods``: the comparison table, derived from the catalogue."""
+"""``penchant methods``: what there is, what each method needs, and one method in full; all of it from the catalogue."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penchant.objectives import Method, Paper
 
 
-def methods(*, json: bool = False) -> None:
-    """Compare the methods: what each needs, its formula, constants and paper.
+def methods(
+    name: str | None = None, /, *, needs: list[str] | None = None, reference: bool | None = None, json: bool = False
+) -> None:
+    """List the methods and what each needs, or show one in full.
 
     Parameters
     ----------
+    name
+        Show this method: its formula, constants, inputs and paper.
+    needs
+        List only methods that take such rows (pairs, answers, lists) or need this (lengths, scores, labels ...); may be
+        given several times.
+    reference
+        List only methods with, or without, a reference model.
     json
-        Print the table as JSON.
+        Print all facts as JSON.
     """
-    if json:
-        print(as_json())
-        return
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
+    from penchant.objectives import get_method
+
+    found = [get_method(name)] if name is not None else list(select(needs or [], reference))
+    if json:
+        print(as_json(found))
+    elif name is not None:
+        Console().print(_in_full(found[0]), highlight=False, markup=False)
+    else:
+        _print_table(found, Console())
+
+
+def select(needs: Iterable[str], reference: bool | None) -> Iterable[Method]:
+    """The methods that need each of these, and have or lack a reference.
+
+    Raises:
+        InputError: if there is no such need.
+    """
+    from penchant.errors import InputError, suggest
     from penchant.objectives import METHODS
+    from penchant.objectives.vocabulary import DATA, NEEDS
 
-    console = Console()
-    table = Table(show_lines=True)
-    for heading in ("method", "rows", "needs", "formula, and what sets it apart"):
-        table.add_column(heading)
-    table.add_column("constants and paper", min_width=len("arXiv:2305.18290"))
+    wanted = set(needs)
+    for word in sorted(wanted - {*DATA, *NEEDS}):
+        raise InputError(f"nothing is called {word!r}", where="--needs", fix=suggest(word, {*DATA, *NEEDS}))
     for method in METHODS.values():
-        name, _, _, _, difference, formula, constants, paper = cells(method)
-        what = Text.assemble((formula, "bold"), "\n", difference)
-        needs = "\n".join(method.needs) or "nothing else"
-        table.add_row(
-            name, method.data, needs, what, Text.assemble(constants.replace(", ", "\n"), "\n", (paper, "dim"))
-        )
+        if wanted <= {method.data, *method.needs} and reference in (None, method.needs_reference):
+            yield method
+
+
+def _print_table(found: list[Method], console: Any) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("method", "needs", "what sets it apart"):
+        table.add_column(heading, no_wrap=heading == "method", overflow="fold")
+    for method in found:
+        table.add_row(method.name, ", ".join((method.data, *method.needs)), method.key_difference)
     console.print(table)
-    console.print(LEGEND, highlight=False, markup=False)
+    console.print(f"\n{len(found)} methods. `penchant methods NAME` shows one in full; sums such as", end=" ")
+    console.print("'0.8*dpo + 0.2*bco + nll' and FILE.py:FUNCTION are methods too.", markup=False)
+
+
+def _in_full(method: Method) -> str:
+    from penchant.objectives.catalogue import shown
+
+    constants = ", ".join(f"{shown(key)}={value}" for key, value in method.constants.items())
+    lines = {
+        "formula": method.formula,
+        "rows": method.data,
+        "needs": ", ".join(method.needs) or "nothing else",
+        "constants": constants or "none",
+        "inputs": ", ".join(method.inputs),
+        "function": f"penchant.{method.loss.__name__}" if method.paper else "your own",
+        "paper": f"{method.paper.title}. {method.paper}" if method.paper else "-",
+    }
+    body = "\n".join(f"  {key:<10} {value}" for key, value in lines.items())
+    return f"{method.name}: {method.key_difference}\n{body}\n\n{LEGEND}"
 
 
 HEADINGS = (
@@ -54,7 +100,8 @@ HEADINGS = (
 )
 LEGEND = (
     "a, b: log-ratio policy/reference of the chosen, rejected answer; r: of a single answer; "
-    "p̄: log-prob per token; m, n: tokens of the chosen, rejected answer; odds = P/(1-P) with P = exp(p̄)"
+    "p̄: log-prob per token; m, n: tokens of the chosen, rejected answer; s_w, s_l: their ratings; "
+    "odds = P/(1-P) with P = exp(p̄)"
 )
 
 
@@ -70,28 +117,26 @@ def cells(method: Method) -> tuple[str, ...]:
         ", ".join(need for need in method.needs if need != "reference") or "-",
         method.key_difference,
         method.formula,
-        constants,
+        constants or "-",
         str(method.paper),
     )
 
 
-def as_json() -> str:
-    """The table for programs."""
-    from penchant.objectives import METHODS
-
-    return json.dumps([_facts(method) for method in METHODS.values()], indent=2, ensure_ascii=False)
+def as_json(found: Iterable[Method]) -> str:
+    """The facts for programs."""
+    return json.dumps([_facts(method) for method in found], indent=2, ensure_ascii=False)
 
 
-def as_markdown() -> str:
-    """The table for the README, which is generated from it."""
+def as_markdown(*names: str) -> str:
+    """The table for README and docs, which is generated from the catalogue; of these methods, or of all."""
     from penchant.objectives import METHODS
 
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
-    for method in METHODS.values():
+    for method in [METHODS[name] for name in names] or METHODS.values():
         name, *rest, constants, _ = cells(method)
         rest[-1] = f"`{rest[-1]}`"
         source = published(method)
-        paper = f"[{source.authors} {source.year}](https://arxiv.org/abs/{source.arxiv})"
+        paper = f"[{source.authors} {source.year}]({source.link})"
         lines.append("| " + " | ".join([f"**{name}**", *rest, constants, paper]) + " |")
     return "\n".join([*lines, "", LEGEND])
 
@@ -99,7 +144,7 @@ def as_markdown() -> str:
 def _facts(method: Method) -> dict[str, Any]:
     from penchant.objectives.catalogue import shown
 
-    paper = published(method)
+    paper = method.paper
     return {
         "method": method.name,
         "needs_reference": method.needs_reference,
@@ -110,13 +155,8 @@ def _facts(method: Method) -> dict[str, Any]:
         "formula": method.formula,
         "default_constants": {shown(name): value for name, value in method.constants.items()},
         "inputs": list(method.inputs),
-        "function": f"penchant.{method.loss.__name__}",
-        "paper": {
-            "authors": paper.authors,
-            "title": paper.title,
-            "year": paper.year,
-            "arxiv": paper.arxiv,
-        },
+        "function": f"penchant.{method.loss.__name__}" if paper else None,
+        "paper": paper and {"authors": paper.authors, "title": paper.title, "year": paper.year, "url": paper.link},
     }
 
 

@@ -21,14 +21,34 @@ from penchant.numpy.common import sigmoid as sigmoid
 
 if TYPE_CHECKING:
     from penchant.numpy.anchored import *
+    from penchant.numpy.displacement import *
+    from penchant.numpy.divergences import *
     from penchant.numpy.lengths import *
     from penchant.numpy.links import *
     from penchant.numpy.listwise import *
     from penchant.numpy.logistic import *
+    from penchant.numpy.negatives import *
     from penchant.numpy.pair_anchors import *
+    from penchant.numpy.ratings import *
+    from penchant.numpy.reference_free import *
+    from penchant.numpy.ties import *
     from penchant.numpy.token_level import *
 
-_PAGES = ("logistic", "lengths", "links", "pair_anchors", "anchored", "token_level", "listwise")
+_PAGES = (
+    "logistic",
+    "ratings",
+    "ties",
+    "lengths",
+    "displacement",
+    "reference_free",
+    "links",
+    "divergences",
+    "pair_anchors",
+    "negatives",
+    "anchored",
+    "token_level",
+    "listwise",
+)
 
 for _page in _PAGES:  # what ends in _loss or _grad is published
     _names = vars(import_module(f"penchant.numpy.{_page}"))

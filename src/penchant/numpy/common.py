@@ -92,8 +92,9 @@ def check_lengths(where: str, **lengths: Array) -> None:
 def number(where: str, name: str, value: Any, domain: str) -> float:
     given = floats(where, name, value)
     number = float(given) if given.ndim == 0 else float("nan")
-    inside = {"": True, "above 0": number > 0, "at least 0": number >= 0, "in [0, 0.5)": 0 <= number < 0.5}[domain]
-    if not (inside and np.isfinite(number)):
+    inside = {"": True, "above 0": number > 0, "at least 0": number >= 0, "in [0, 0.5)": 0 <= number < 0.5}
+    inside |= {"in (0, 1]": 0 < number <= 1, "in (0, 0.5)": 0 < number < 0.5}
+    if not (inside[domain] and np.isfinite(number)):
         raise InputError(f"{name} must be one finite number {domain}", where=where, got=shorten(value))
     return number
 
@@ -110,7 +111,7 @@ def floats(where: str, name: str, value: Any) -> Array:
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; torch tensors that require a gradient
         raise InputError(f"{name} is no array of numbers: {error}", where=where, got=shorten(value)) from error
     # None would become NaN, and booleans as log-probs are a sign of swapped arguments
-    if array.dtype.kind not in ("biuf" if name == "is_desirable" else "iuf"):
+    if array.dtype.kind not in ("biuf" if name in ("is_desirable", "is_tie") else "iuf"):
         raise InputError(f"{name} must hold real numbers", where=where, got=shorten(value))
     return array.astype(np.float64)
 
@@ -137,7 +138,19 @@ def scaled(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float) ->
         return scale, scale * w, scale * lo
 
 
-def reduce(where: str, losses: Array, reduction: str) -> Result:
+def opposed(slope: Result) -> PairGrad:
+    """The derivatives of a loss of the difference: what pushes one answer pushes the other back."""
+    return PairGrad(plain(slope), plain(-slope))
+
+
+def bernoulli_kl(z: Array, target: Array) -> Array:
+    """KL of σ(z) from σ(target), from log-odds."""
+    with np.errstate(all="ignore"):
+        chosen = np.asarray(sigmoid(z)) * (softplus(-target) - softplus(-z))
+        return chosen + np.asarray(sigmoid(-z)) * (softplus(target) - softplus(z))
+
+
+def reduce(where: str, losses: Result, reduction: str) -> Result:
     if choice(where, "reduction", reduction, ("mean", "sum", "none")) == "none":
         return plain(losses)
     with np.errstate(all="ignore"):

@@ -247,3 +247,53 @@ def _r_dpo_z(
         gap = number(where, "beta", beta, "above 0") * ((w - ref_w) - (lo - ref_lo))
         z: Array = gap + number(where, "alpha", alpha, "") * (m - n)
     return z
+
+
+def ln_dpo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    chosen_lengths: Values,
+    rejected_lengths: Values,
+    beta: float = 5.0,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Length-normalised DPO: log-ratios per token are compared.
+
+    Arguments, units and errors are those of :func:`penchant.ln_dpo_loss`.
+
+    .. math:: L = -\log\sigma\Big(\beta\Big[\frac{\rho_w}{|y_w|} - \frac{\rho_l}{|y_l|}\Big]\Big)
+
+    References:
+        Nathan Lambert, Jacob Morrison, Valentina Pyatkin et al., "Tulu 3: Pushing Frontiers in Open Language Model
+        Post-Training", 2024, arXiv:2411.15124.
+
+    >>> round(ln_dpo_loss(2.0, -1.0, 8, 15), 9)
+    0.186719918
+    """
+    _, z, _, _ = _ln_dpo("ln_dpo_loss", log_ratio_w, log_ratio_l, chosen_lengths, rejected_lengths, beta)
+    return reduce("ln_dpo_loss", softplus(-z), reduction)
+
+
+def ln_dpo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    chosen_lengths: Values,
+    rejected_lengths: Values,
+    beta: float = 5.0,
+) -> PairGrad:
+    r"""Derivatives of :func:`ln_dpo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta\sigma(-z)/m, \quad \partial L/\partial\rho_l = \beta\sigma(-z)/n
+    """
+    scale, z, m, n = _ln_dpo("ln_dpo_grad", log_ratio_w, log_ratio_l, chosen_lengths, rejected_lengths, beta)
+    slope = scale * sigmoid(-z)
+    return PairGrad(plain(-slope / m), plain(slope / n))
+
+
+def _ln_dpo(where: str, w: Values, lo: Values, m: Values, n: Values, beta: float) -> tuple[float, Array, Array, Array]:
+    named = {"log_ratio_w": w, "log_ratio_l": lo, "chosen_lengths": m, "rejected_lengths": n}
+    chosen, rejected, long_w, long_lo = batch(where, **named)
+    check_lengths(where, chosen_lengths=long_w, rejected_lengths=long_lo)
+    scale = number(where, "beta", beta, "above 0")
+    return scale, scale * (chosen / long_w - rejected / long_lo), long_w, long_lo

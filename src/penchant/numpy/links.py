@@ -10,11 +10,14 @@ from penchant.numpy.common import (
     Result,
     Values,
     batch,
+    bernoulli_kl,
     number,
+    opposed,
     plain,
     reduce,
     scaled,
     sigmoid,
+    softplus,
 )
 
 
@@ -204,3 +207,136 @@ def savage_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1) -> 
             2 * scale * np.square(sigmoid(lo - w)) * sigmoid(w - lo),
         )
     return PairGrad(plain(chosen), plain(rejected))
+
+
+def exponential_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Exponential loss on the difference of log-ratios: the boldest of the convex ones.
+
+    Arguments, units and errors are those of :func:`penchant.exponential_loss`.
+
+    .. math:: L = e^{-z}, \quad z = \beta(\rho_w - \rho_l)
+
+    References:
+        Yunhao Tang et al., "Generalized Preference Optimization: A Unified Approach to Offline Alignment", 2024,
+        arXiv:2402.05749.
+
+    >>> round(exponential_loss(2.0, -1.0), 9)
+    0.740818221
+    """
+    _, w, lo = scaled("exponential_loss", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        return reduce("exponential_loss", np.exp(lo - w), reduction)
+
+
+def exponential_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`exponential_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta e^{-z} = -\partial L/\partial\rho_l
+    """
+    scale, w, lo = scaled("exponential_grad", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        return opposed(-scale * np.exp(lo - w))
+
+
+def discopop_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.05,
+    tau: float = 0.05,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""DiscoPOP: a loss that a language model found; logistic on the left, exponential on the right.
+
+    Arguments, units and errors are those of :func:`penchant.discopop_loss`.
+
+    .. math:: L = (1 - q)\,\ell(z) + q\,e^{-z}, \quad q = \sigma(z/\tau),\ \ell(z) = -\log\sigma(z),\ z = \beta(\rho_w
+              - \rho_l)
+
+    References:
+        Chris Lu, Samuel Holt, Claudio Fanconi et al., "Discovering Preference Optimization Algorithms with and for
+        Large Language Models", 2024, arXiv:2406.08414.
+
+    >>> round(discopop_loss(2.0, -1.0), 9)
+    0.849337579
+    """
+    _, w, lo = scaled("discopop_loss", log_ratio_w, log_ratio_l, beta)
+    width, z = number("discopop_loss", "tau", tau, "above 0"), w - lo
+    return reduce("discopop_loss", sigmoid(-z / width) * softplus(-z) + np.exp(-softplus(-z / width) - z), reduction)
+
+
+def discopop_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.05,
+    tau: float = 0.05,
+) -> PairGrad:
+    r"""Derivatives of :func:`discopop_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = \beta\Big[\frac{q(1-q)}{\tau}\big(e^{-z} - \ell(z)\big) - (1-q)\,\sigma(-z)
+              - q\,e^{-z}\Big] = -\partial L/\partial\rho_l
+    """
+    scale, w, lo = scaled("discopop_grad", log_ratio_w, log_ratio_l, beta)
+    width, z = number("discopop_grad", "tau", tau, "above 0"), w - lo
+    rest, steep = sigmoid(-z / width), np.exp(-softplus(-z / width) - z)  # 1 - q, and q e^-z
+    bend = rest / width * (steep - sigmoid(z / width) * softplus(-z))
+    return opposed(scale * (bend - rest * sigmoid(-z) - steep))
+
+
+def exo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    epsilon: float = 0.001,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Exact optimisation on pairs: the reverse divergence from smoothed labels, cDPO's being the forward one.
+
+    Arguments, units and errors are those of :func:`penchant.exo_loss`.
+
+    .. math:: L = \mathrm{KL}\big(\mathrm{Bern}(\sigma(z))\,\|\,\mathrm{Bern}(1-\epsilon)\big), \quad z = \beta(\rho_w
+              - \rho_l)
+
+    References:
+        Haozhe Ji, Cheng Lu, Yilin Niu et al., "Towards Efficient Exact Optimization of Language Model Alignment", 2024,
+        arXiv:2402.00856.
+
+    >>> round(exo_loss(2.0, -1.0), 9)
+    2.258199192
+    """
+    _, z, target = _exo("exo_loss", log_ratio_w, log_ratio_l, beta, epsilon)
+    with np.errstate(all="ignore"):
+        return reduce("exo_loss", bernoulli_kl(z, target), reduction)
+
+
+def exo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    epsilon: float = 0.001,
+) -> PairGrad:
+    r"""Derivatives of :func:`exo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = \beta\,\sigma(z)\,\sigma(-z)\,(z - \operatorname{logit}(1-\epsilon)) =
+              -\partial L/\partial\rho_l
+    """
+    scale, z, target = _exo("exo_grad", log_ratio_w, log_ratio_l, beta, epsilon)
+    return opposed(scale * sigmoid(z) * sigmoid(-z) * (z - target))
+
+
+def _exo(where: str, w: Values, lo: Values, beta: float, epsilon: float) -> tuple[float, Array, Array]:
+    scale, chosen, rejected = scaled(where, w, lo, beta)
+    share = number(where, "epsilon", epsilon, "in (0, 0.5)")
+    with np.errstate(all="ignore"):
+        return scale, chosen - rejected, np.log(np.divide(1 - share, share))

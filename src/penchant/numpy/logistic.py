@@ -11,8 +11,10 @@ from penchant.numpy.common import (
     Values,
     batch,
     number,
+    opposed,
     plain,
     reduce,
+    scaled,
     sigmoid,
     softplus,
 )
@@ -147,3 +149,175 @@ def _dpo_z(where: str, w: Values, lo: Values, ref_w: Values, ref_lo: Values, bet
     chosen, rejected, ref_chosen, ref_rejected = batch(where, **named)
     with np.errstate(all="ignore"):
         return number(where, "beta", beta, "above 0") * ((chosen - ref_chosen) - (rejected - ref_rejected))
+
+
+def robust_dpo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    label_smoothing: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Robust DPO: an unbiased estimate of DPO's loss from labels of which a known share is flipped.
+
+    Arguments, units and errors are those of :func:`penchant.robust_dpo_loss`.
+
+    .. math:: L = \frac{(1-\epsilon)\,\ell(z) - \epsilon\,\ell(-z)}{1-2\epsilon} = \ell(z) -
+              \frac{\epsilon}{1-2\epsilon}\,z, \quad z = \beta(\rho_w - \rho_l),\ \ell(z) = -\log\sigma(z)
+
+    References:
+        Sayak Ray Chowdhury, Anush Kini, Nagarajan Natarajan, "Provably Robust DPO: Aligning Language Models with Noisy
+        Feedback", 2024, arXiv:2403.00409.
+
+    >>> round(robust_dpo_loss(2.0, -1.0), 9)
+    0.516855244
+    """
+    _, w, lo = scaled("robust_dpo_loss", log_ratio_w, log_ratio_l, beta)
+    share = number("robust_dpo_loss", "label_smoothing", label_smoothing, "in [0, 0.5)")
+    return reduce("robust_dpo_loss", softplus(lo - w) - share / (1 - 2 * share) * (w - lo), reduction)
+
+
+def robust_dpo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    label_smoothing: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`robust_dpo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta\Big(\sigma(-z) + \frac{\epsilon}{1-2\epsilon}\Big) = -\partial
+              L/\partial\rho_l
+    """
+    scale, w, lo = scaled("robust_dpo_grad", log_ratio_w, log_ratio_l, beta)
+    share = number("robust_dpo_grad", "label_smoothing", label_smoothing, "in [0, 0.5)")
+    return opposed(-scale * (sigmoid(lo - w) + share / (1 - 2 * share)))
+
+
+def soft_dpo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    preference_probs: Values,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""DPO on soft labels: each pair says with which probability its chosen answer is the better.
+
+    Arguments, units and errors are those of :func:`penchant.soft_dpo_loss`.
+
+    .. math:: L = -p\log\sigma(z) - (1-p)\log\sigma(-z), \quad z = \beta(\rho_w - \rho_l)
+
+    References:
+        Hiroki Furuta, Kuang-Huei Lee, Shixiang Shane Gu et al., "Geometric-Averaged Preference Optimization for Soft
+        Preference Labels", 2024, arXiv:2409.06691.
+
+    >>> round(soft_dpo_loss(2.0, -1.0, 0.9), 9)
+    0.584355244
+    """
+    scale, w, lo, p = _soft("soft_dpo_loss", log_ratio_w, log_ratio_l, preference_probs, beta)
+    return reduce("soft_dpo_loss", p * softplus(scale * (lo - w)) + (1 - p) * softplus(scale * (w - lo)), reduction)
+
+
+def soft_dpo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    preference_probs: Values,
+    beta: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`soft_dpo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = \beta(\sigma(z) - p) = -\partial L/\partial\rho_l
+    """
+    scale, w, lo, p = _soft("soft_dpo_grad", log_ratio_w, log_ratio_l, preference_probs, beta)
+    return opposed(scale * (sigmoid(scale * (w - lo)) - p))
+
+
+def geometric_dpo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    preference_probs: Values,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Geometric DPO: soft labels shrink a pair's margin instead of mixing its loss.
+
+    Arguments, units and errors are those of :func:`penchant.geometric_dpo_loss`.
+
+    .. math:: L = -\log\sigma\big(\beta\,(2p - 1)(\rho_w - \rho_l)\big)
+
+    References:
+        Hiroki Furuta, Kuang-Huei Lee, Shixiang Shane Gu et al., "Geometric-Averaged Preference Optimization for Soft
+        Preference Labels", 2024, arXiv:2409.06691.
+
+    >>> geometric_dpo_loss(2.0, -1.0, 1.0) == dpo_loss(2.0, -1.0, 0.0, 0.0)
+    True
+    """
+    scale, w, lo, p = _soft("geometric_dpo_loss", log_ratio_w, log_ratio_l, preference_probs, beta)
+    return reduce("geometric_dpo_loss", softplus(scale * (2 * p - 1) * (lo - w)), reduction)
+
+
+def geometric_dpo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    preference_probs: Values,
+    beta: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`geometric_dpo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta(2p-1)\sigma(-z) = -\partial L/\partial\rho_l
+    """
+    scale, w, lo, p = _soft("geometric_dpo_grad", log_ratio_w, log_ratio_l, preference_probs, beta)
+    factor = scale * (2 * p - 1)
+    return opposed(-factor * sigmoid(factor * (lo - w)))
+
+
+def focal_dpo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    focus: float = 0.05,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""FocalPO: pairs that are ranked wrongly count for less.
+
+    Arguments, units and errors are those of :func:`penchant.focal_dpo_loss`.
+
+    .. math:: L = -\sigma(z)^{\gamma}\,\log\sigma(z), \quad z = \beta(\rho_w - \rho_l)
+
+    References:
+        Tong Liu, Xiao Yu, Wenxuan Zhou et al., "FocalPO: Enhancing Preference Optimizing by Focusing on Correct
+        Preference Rankings", 2025, arXiv:2501.06645.
+
+    >>> round(focal_dpo_loss(2.0, -1.0), 9)
+    0.539200752
+    """
+    _, w, lo = scaled("focal_dpo_loss", log_ratio_w, log_ratio_l, beta)
+    loss = softplus(lo - w)
+    return reduce(
+        "focal_dpo_loss", np.exp(-number("focal_dpo_loss", "focus", focus, "at least 0") * loss) * loss, reduction
+    )
+
+
+def focal_dpo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    focus: float = 0.05,
+) -> PairGrad:
+    r"""Derivatives of :func:`focal_dpo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta\,\sigma(z)^\gamma\sigma(-z)\,(1 + \gamma\log\sigma(z)) = -\partial
+              L/\partial\rho_l
+    """
+    scale, w, lo = scaled("focal_dpo_grad", log_ratio_w, log_ratio_l, beta)
+    power = number("focal_dpo_grad", "focus", focus, "at least 0")
+    loss = softplus(lo - w)
+    return opposed(-scale * np.exp(-power * loss) * sigmoid(lo - w) * (1 - power * loss))
+
+
+def _soft(where: str, w: Values, lo: Values, probs: Values, beta: float) -> tuple[float, Array, Array, Array]:
+    chosen, rejected, p = batch(where, log_ratio_w=w, log_ratio_l=lo, preference_probs=probs)
+    return number(where, "beta", beta, "above 0"), chosen, rejected, p

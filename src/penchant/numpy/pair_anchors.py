@@ -148,3 +148,132 @@ def _targeted(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float)
     """1/(2 beta), and the log-ratios as they are."""
     w, lo = batch(where, log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
     return 1 / (2 * number(where, "beta", beta, "above 0")), w, lo
+
+
+def bco_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    reward_baseline: Values,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Binary Classifier Optimization on pairs: each answer is held against the running mean of rewards.
+
+    Arguments, units and errors are those of :func:`penchant.bco_loss`.
+
+    .. math:: L = -\log\sigma(\beta\rho_w - \delta) - \log\sigma(\delta - \beta\rho_l)
+
+    References:
+        Seungjae Jung, Gunsoo Han, Daniel Wontae Nam, Kyoung-Woon On, "Binary Classifier Optimization for Large Language
+        Model Alignment", 2024, arXiv:2404.04656.
+
+    >>> round(bco_loss(2.0, -1.0, 0.05), 9)
+    1.241914096
+    """
+    scale, w, lo, delta = _bco("bco_loss", log_ratio_w, log_ratio_l, reward_baseline, beta)
+    return reduce("bco_loss", softplus(delta - scale * w) + softplus(scale * lo - delta), reduction)
+
+
+def bco_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    reward_baseline: Values,
+    beta: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`bco_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\beta\sigma(\delta - \beta\rho_w), \quad \partial L/\partial\rho_l =
+              \beta\sigma(\beta\rho_l - \delta)
+    """
+    scale, w, lo, delta = _bco("bco_grad", log_ratio_w, log_ratio_l, reward_baseline, beta)
+    return PairGrad(plain(-scale * sigmoid(delta - scale * w)), plain(scale * sigmoid(scale * lo - delta)))
+
+
+def cal_dpo_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Calibrated DPO: the two rewards are also held to +1/2 and -1/2.
+
+    Arguments, units and errors are those of :func:`penchant.cal_dpo_loss`.
+
+    .. math:: L = -\log\sigma(\rho_w - \rho_l) + \Big(\rho_w - \frac{1}{2\beta}\Big)^2 + \Big(\rho_l +
+              \frac{1}{2\beta}\Big)^2
+
+    References:
+        Teng Xiao, Yige Yuan, Huaisheng Zhu, Mingxiao Li, Vasant G. Honavar, "Cal-DPO: Calibrated Direct Preference
+        Optimization for Language Model Alignment", 2024, arXiv:2412.14516.
+
+    >>> round(cal_dpo_loss(2.0, -1.0), 9)
+    25.048587352
+    """
+    w, lo, half = _cal_dpo("cal_dpo_loss", log_ratio_w, log_ratio_l, beta)
+    with np.errstate(all="ignore"):
+        return reduce("cal_dpo_loss", softplus(lo - w) + (w - half) ** 2 + (lo + half) ** 2, reduction)
+
+
+def cal_dpo_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`cal_dpo_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = -\sigma(\rho_l - \rho_w) + 2\Big(\rho_w - \frac1{2\beta}\Big), \quad
+              \partial L/\partial\rho_l = \sigma(\rho_l - \rho_w) + 2\Big(\rho_l + \frac1{2\beta}\Big)
+    """
+    w, lo, half = _cal_dpo("cal_dpo_grad", log_ratio_w, log_ratio_l, beta)
+    return PairGrad(plain(2 * (w - half) - sigmoid(lo - w)), plain(2 * (lo + half) + sigmoid(lo - w)))
+
+
+def apo_down_loss(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""Anchored Preference Optimization, down: both answers fall, the rejected one faster.
+
+    Arguments, units and errors are those of :func:`penchant.apo_down_loss`.
+
+    .. math:: L = \sigma(\beta\rho_w) + \sigma\big(-\beta(\rho_w - \rho_l)\big)
+
+    References:
+        Karel D'Oosterlinck, Winnie Xu, Chris Develder et al., "Anchored Preference Optimization and Contrastive
+        Revisions: Addressing Underspecification in Alignment", 2024, arXiv:2408.06266.
+
+    >>> round(apo_down_loss(2.0, -1.0), 9)
+    0.975391481
+    """
+    _, w, lo = scaled("apo_down_loss", log_ratio_w, log_ratio_l, beta)
+    return reduce("apo_down_loss", sigmoid(w) + sigmoid(lo - w), reduction)
+
+
+def apo_down_grad(
+    log_ratio_w: Values,
+    log_ratio_l: Values,
+    beta: float = 0.1,
+) -> PairGrad:
+    r"""Derivatives of :func:`apo_down_loss` by the two log-ratios; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho_w = \beta\big(\sigma'(\beta\rho_w) - \sigma'(z)\big), \quad \partial
+              L/\partial\rho_l = \beta\sigma'(z), \quad z = \beta(\rho_w - \rho_l)
+    """
+    scale, w, lo = scaled("apo_down_grad", log_ratio_w, log_ratio_l, beta)
+    gap = scale * sigmoid(w - lo) * sigmoid(lo - w)
+    return PairGrad(plain(scale * sigmoid(w) * sigmoid(-w) - gap), plain(gap))
+
+
+def _bco(where: str, w: Values, lo: Values, delta: Values, beta: float) -> tuple[float, Array, Array, Array]:
+    chosen, rejected, baseline = batch(where, log_ratio_w=w, log_ratio_l=lo, reward_baseline=delta)
+    return number(where, "beta", beta, "above 0"), chosen, rejected, baseline
+
+
+def _cal_dpo(where: str, w: Values, lo: Values, beta: float) -> tuple[Array, Array, float]:
+    chosen, rejected = batch(where, log_ratio_w=w, log_ratio_l=lo)
+    return chosen, rejected, 1 / (2 * number(where, "beta", beta, "above 0"))

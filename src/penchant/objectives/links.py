@@ -6,9 +6,19 @@ Notation: :math:`\pi` policy, :math:`\pi_{ref}` reference, x prompt, :math:`y_w`
 
 from __future__ import annotations
 
-from penchant.arrays import reduce
+import array_api_compat as compat
+
+from penchant.arrays import log_sigmoid, reduce, sigmoid
 from penchant.objectives.door import objective
-from penchant.objectives.surrogates import hinge, savage, squared, truncated_quadratic
+from penchant.objectives.surrogates import (
+    bernoulli_kl,
+    exponential,
+    hinge,
+    logistic,
+    savage,
+    squared,
+    truncated_quadratic,
+)
 from penchant.records import Array
 
 
@@ -142,3 +152,131 @@ def savage_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, re
         0.181099171498
     """
     return reduce(savage(beta * (log_ratio_w - log_ratio_l)), reduction)
+
+
+@objective
+def exponential_loss(
+    log_ratio_w: Array,
+    log_ratio_l: Array,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Exponential loss on the difference of log-ratios: the boldest of the convex ones.
+
+    .. math:: e^{-z}, \quad z = \beta(\rho_w - \rho_l)
+
+    Badly ranked pairs, often wrong labels, pull exponentially hard, without bound; the optimum is at half of DPO's.
+    Overflows to infinity for z below -709 in float64 and -88 in float32.
+
+    Args:
+        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
+        log_ratio_l: The same for the rejected answer.
+        beta: > 0; 0.1 typical.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss, without a unit; 1 when policy and reference agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
+
+    References:
+        Yunhao Tang et al., "Generalized Preference Optimization: A Unified Approach to Offline Alignment", 2024,
+        arXiv:2402.05749.
+
+    Example:
+        >>> round(exponential_loss(2.0, -1.0), 9)
+        0.740818221
+    """
+    return reduce(exponential(beta * (log_ratio_w - log_ratio_l)), reduction)
+
+
+@objective
+def discopop_loss(
+    log_ratio_w: Array,
+    log_ratio_l: Array,
+    beta: float = 0.05,
+    tau: float = 0.05,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""DiscoPOP: a loss that a language model found; logistic on the left, exponential on the right.
+
+    .. math:: (1 - q)\,\ell(z) + q\,e^{-z}, \quad q = \sigma(z/\tau),\ \ell(z) = -\log\sigma(z),\ z = \beta(\rho_w -
+              \rho_l)
+
+    Not monotone: at tau = 0.05 the slope changes its sign at z = -0.119 and at z = 0.072, so that pairs between the two
+    are pushed the wrong way round. The paper's beta goes with its tau: other pairs of constants are another loss.
+
+    Args:
+        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
+        log_ratio_l: The same for the rejected answer.
+        beta: > 0; 0.05 in the paper.
+        tau: > 0; width of the blend, 0.05 in the paper.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss, at least 0; (log 2 + 1)/2 when policy and reference agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
+
+    References:
+        Chris Lu, Samuel Holt, Claudio Fanconi et al., "Discovering Preference Optimization Algorithms with and for
+        Large Language Models", 2024, arXiv:2406.08414.
+
+    Example:
+        >>> round(discopop_loss(2.0, -1.0), 9)
+        0.849337579
+    """
+    z = beta * (log_ratio_w - log_ratio_l)
+    xp = compat.array_namespace(z)
+    exponential_part = xp.exp(log_sigmoid(z / tau) - z)  # one exponent: e^-z alone overflows where q is 0
+    return reduce(sigmoid(-z / tau) * logistic(z) + exponential_part, reduction)
+
+
+@objective
+def exo_loss(
+    log_ratio_w: Array,
+    log_ratio_l: Array,
+    beta: float = 0.1,
+    epsilon: float = 0.001,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Exact optimisation on pairs: the reverse divergence from smoothed labels, cDPO's being the forward one.
+
+    .. math:: \mathrm{KL}\big(\mathrm{Bern}(\sigma(z))\,\|\,\mathrm{Bern}(1-\epsilon)\big), \quad z = \beta(\rho_w -
+              \rho_l)
+
+    The same optimum as conservative DPO, z = logit(1 - epsilon), but reached as a mode is sought: a policy that cannot
+    fit everything prefers a few answers to a blur. Without smoothing the loss is infinite. The authors' code has
+    unnormalised targets that amount to epsilon = 4.5e-5.
+
+    Args:
+        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
+        log_ratio_l: The same for the rejected answer.
+        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        epsilon: In (0, 0.5); the share of labels taken to be flipped, 0.001 in the paper.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss in nats, at least 0 up to rounding; -log 2 - log(epsilon (1 - epsilon))/2 when policy and reference
+        agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
+
+    References:
+        Haozhe Ji, Cheng Lu, Yilin Niu et al., "Towards Efficient Exact Optimization of Language Model Alignment", 2024,
+        arXiv:2402.00856.
+
+    Example:
+        >>> round(exo_loss(2.0, -1.0), 9)
+        2.258199192
+    """
+    z = beta * (log_ratio_w - log_ratio_l)
+    xp = compat.array_namespace(z)
+    share = epsilon + xp.zeros_like(z)
+    return reduce(bernoulli_kl(z, xp.log1p(-share) - xp.log(share)), reduction)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from penchant.arrays import reduce, sigmoid
 from penchant.objectives.door import objective
-from penchant.objectives.surrogates import logistic
+from penchant.objectives.surrogates import logistic, squared
 from penchant.records import Array
 
 
@@ -107,3 +107,125 @@ def sppo_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.001, *, re
         25.0
     """
     return reduce((log_ratio_w - 1 / (2 * beta)) ** 2 + (log_ratio_l + 1 / (2 * beta)) ** 2, reduction)
+
+
+@objective
+def bco_loss(
+    log_ratio_w: Array,
+    log_ratio_l: Array,
+    reward_baseline: Array,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Binary Classifier Optimization on pairs: each answer is held against the running mean of rewards.
+
+    .. math:: -\log\sigma(\beta\rho_w - \delta) - \log\sigma(\delta - \beta\rho_l)
+
+    The logistic loss of a classifier that tells chosen from rejected answers by their reward; delta centres the
+    rewards, and carries no gradient. Never below DPO's loss, whatever delta. With delta = beta z_ref it is what the
+    study sheet calls KTO.
+
+    Args:
+        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
+        log_ratio_l: The same for the rejected answer.
+        reward_baseline: Running mean of beta times the log-ratios of all answers, scalar or same shape; no gradient.
+        beta: > 0; 0.01 to 0.1 in the paper.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss of both answers together, in nats; 2 log 2 when policy and reference agree and delta is 0.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
+
+    References:
+        Seungjae Jung, Gunsoo Han, Daniel Wontae Nam, Kyoung-Woon On, "Binary Classifier Optimization for Large Language
+        Model Alignment", 2024, arXiv:2404.04656.
+
+    Example:
+        >>> round(bco_loss(2.0, -1.0, 0.05), 9)
+        1.241914096
+    """
+    chosen = logistic(beta * log_ratio_w - reward_baseline)
+    return reduce(chosen + logistic(reward_baseline - beta * log_ratio_l), reduction)
+
+
+@objective
+def cal_dpo_loss(
+    log_ratio_w: Array,
+    log_ratio_l: Array,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Calibrated DPO: the two rewards are also held to +1/2 and -1/2.
+
+    .. math:: -\log\sigma(\rho_w - \rho_l) + \Big(\rho_w - \frac{1}{2\beta}\Big)^2 + \Big(\rho_l +
+              \frac{1}{2\beta}\Big)^2
+
+    DPO's loss knows only the difference; the squares give each log-ratio a size of its own, so that chosen answers
+    rise. There is no beta inside the logistic, as the paper has it.
+
+    Args:
+        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
+        log_ratio_l: The same for the rejected answer.
+        beta: > 0; the log-ratios go to 1/(2 beta) and minus that.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss, in nats and nats²; log 2 + 1/(2 beta²) when policy and reference agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
+
+    References:
+        Teng Xiao, Yige Yuan, Huaisheng Zhu, Mingxiao Li, Vasant G. Honavar, "Cal-DPO: Calibrated Direct Preference
+        Optimization for Language Model Alignment", 2024, arXiv:2412.14516.
+
+    Example:
+        >>> round(cal_dpo_loss(2.0, -1.0), 9)
+        25.048587352
+    """
+    half = 1 / (2 * beta)
+    anchors = squared(log_ratio_w, half) + squared(log_ratio_l, -half)
+    return reduce(logistic(log_ratio_w - log_ratio_l) + anchors, reduction)
+
+
+@objective
+def apo_down_loss(
+    log_ratio_w: Array,
+    log_ratio_l: Array,
+    beta: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Anchored Preference Optimization, down: both answers fall, the rejected one faster.
+
+    .. math:: \sigma(\beta\rho_w) + \sigma\big(-\beta(\rho_w - \rho_l)\big)
+
+    For a model that is better than the chosen answers of its data: even those are made less likely, which is meant,
+    while the difference is kept.
+
+    Args:
+        log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
+        log_ratio_l: The same for the rejected answer.
+        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss, between 0 and 2; 1 when policy and reference agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
+
+    References:
+        Karel D'Oosterlinck, Winnie Xu, Chris Develder et al., "Anchored Preference Optimization and Contrastive
+        Revisions: Addressing Underspecification in Alignment", 2024, arXiv:2408.06266.
+
+    Example:
+        >>> round(apo_down_loss(2.0, -1.0), 9)
+        0.975391481
+    """
+    chosen, gap = sigmoid(beta * log_ratio_w), sigmoid(-beta * (log_ratio_w - log_ratio_l))
+    return reduce(chosen + gap, reduction)

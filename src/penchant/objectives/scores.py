@@ -13,6 +13,32 @@ def mean_logps(logps: Array, lengths: Array) -> Array:
     return logps / lengths
 
 
+def bent(values: Array, alpha: float | Array) -> Array:
+    """(1 - exp(-alpha x)) / alpha, and x itself at alpha = 0; steeper below 0 and flatter above for alpha > 0."""
+    xp = compat.array_namespace(values)
+    bend = alpha + xp.zeros_like(values)
+    straight = bend == 0
+    divisor = xp.where(straight, xp.ones_like(bend), bend)
+    return xp.where(straight, values, one_minus_exp(xp.where(straight, bend, -bend * values)) / divisor)
+
+
+def one_minus_exp(x: Array) -> Array:
+    """1 - exp(x) to the last digits, slope included: near 0 by expm1, whose slope is rounded off far below 0."""
+    xp = compat.array_namespace(x)
+    far = x < -1
+    zero = xp.zeros_like(x)  # a branch that is not taken must not overflow
+    return xp.where(far, 1 - xp.exp(xp.where(far, x, zero)), -xp.expm1(xp.where(far, zero, x)))
+
+
+def log_one_minus_exp(x: Array) -> Array:
+    """log(1 - exp(x)) for x < 0, to the last digits on both ends."""
+    xp = compat.array_namespace(x)
+    far = x < -1
+    inside = -xp.ones_like(x)
+    near = xp.log(-xp.expm1(xp.where(far, inside, x)))
+    return xp.where(far, xp.log1p(-xp.exp(xp.where(far, x, inside))), near)
+
+
 def nll(logps: Array, lengths: Array) -> Array:
     """Negative log-likelihood per token, the supervised fine-tuning loss of the answer."""
     return -mean_logps(logps, lengths)

@@ -20,12 +20,12 @@ def squared(z: Array, target: float | Array = 1.0) -> Array:
 
 def hinge(z: Array) -> Array:
     """max(0, 1 - z): slope -1 below 1, and 0 from 1 on."""
-    return _positive_part(1 - z)
+    return positive_part(1 - z)
 
 
 def truncated_quadratic(z: Array) -> Array:
     """max(0, 1 - z)²: the square without its penalty on margins above 1."""
-    return _positive_part(1 - z) ** 2
+    return positive_part(1 - z) ** 2
 
 
 def exponential(z: Array) -> Array:
@@ -38,6 +38,13 @@ def savage(z: Array) -> Array:
     return sigmoid(-z) ** 2
 
 
-def _positive_part(x: Array) -> Array:
+def positive_part(x: Array) -> Array:
     """max(0, x) whose slope at 0 is 0 in every library (their own maxima give 0, 1/2 or 1 there)."""
     return compat.array_namespace(x).where(x > 0, x, 0 * x)
+
+
+def bernoulli_kl(z: Array, target: Array) -> Array:
+    """KL between two Bernoulli distributions given by their log-odds, the first one's from the second one's."""
+    up = log_sigmoid(z) - log_sigmoid(target)
+    down = log_sigmoid(-z) - log_sigmoid(-target)
+    return sigmoid(z) * up + sigmoid(-z) * down

@@ -167,14 +167,27 @@ CONSTANTS = {
     "gamma": Constant("target reward margin", "a number", lambda v: True),
     "alpha": Constant("the method's own second weight; its docstring says of what", "a number", lambda v: True),
     "beta_prime": Constant("temperature of the weights over a batch", "a number > 0", lambda v: v > 0),
-    "lambda_": Constant("weight of the odds-ratio term", "a number >= 0", lambda v: v >= 0),
+    "tau": Constant("width of the blend of two losses", "a number > 0", lambda v: v > 0),
+    "eta": Constant("scale between ratings and log-ratios", "a number > 0", lambda v: v > 0),
+    "nu": Constant("weight of ties", "a number > 0", lambda v: v > 0),
+    "tie_margin": Constant("reward difference within which answers may tie", "a number > 0", lambda v: v > 0),
+    "clip": Constant("bound of the scaled difference on either side", "a number > 0", lambda v: v > 0),
+    "delta": Constant("margin of summed log-probs; nats", "a number", lambda v: True),
+    "focus": Constant("exponent of the probability of the right order", "a number >= 0", lambda v: v >= 0),
+    "rejected_weight": Constant(
+        "weight of the rejected answer's log-ratio", "a number in (0, 1]", lambda v: 0 < v <= 1
+    ),
+    "objective_weight": Constant("this objective's share among all", "a number in (0, 1]", lambda v: 0 < v <= 1),
+    "lambda_": Constant("weight of the penalty or odds term", "a number >= 0", lambda v: v >= 0),
     "label_smoothing": Constant("share of labels taken to be flipped", "a number in [0, 0.5)", lambda v: 0 <= v < 0.5),
+    "epsilon": Constant("share of labels taken to be flipped", "a number in (0, 0.5)", lambda v: 0 < v < 0.5),
     "desirable_weight": Constant("weight of desirable answers", "a number >= 0", lambda v: v >= 0),
     "undesirable_weight": Constant("weight of undesirable answers", "a number >= 0", lambda v: v >= 0),
 }
 
 CHOICES = {
     "reduction": Choice("how the rows' losses are brought together", ("none", "mean", "sum")),
+    "distance": Choice("how two reward gaps are compared", ("backward_kl", "forward_kl", "squared")),
     "value_function": Choice("KTO's value function", ("log_sigmoid", "sigmoid")),
 }
 

@@ -126,7 +126,7 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
 def _cited(method: Method) -> str:
     if method.paper is None:
         return f"`{method.name}`, {method.key_difference}"
-    link = f"[{method.name.upper()}](https://arxiv.org/abs/{method.paper.arxiv})"
+    link = f"[{method.name.upper()}]({method.paper.link})"
     return f"{link} ({method.paper.authors}, {method.paper.year})"
 
 

@@ -11,10 +11,40 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import anchored, lengths, links, listwise, logistic, pair_anchors, scalars, token_level
+from . import (
+    anchored,
+    displacement,
+    divergences,
+    lengths,
+    links,
+    listwise,
+    logistic,
+    negatives,
+    pair_anchors,
+    ratings,
+    reference_free,
+    scalars,
+    ties,
+    token_level,
+)
 from .recipe import Recipe, Row
 
-_PAGES = (scalars, logistic, lengths, links, pair_anchors, anchored, token_level, listwise)
+_PAGES = (
+    scalars,
+    logistic,
+    ratings,
+    ties,
+    lengths,
+    displacement,
+    reference_free,
+    links,
+    divergences,
+    pair_anchors,
+    negatives,
+    anchored,
+    token_level,
+    listwise,
+)
 
 RECIPES: dict[str, Recipe] = {function: recipe for page in _PAGES for function, recipe in page.RECIPES.items()}
 ROWS: list[Row] = [replace(row, recipe=RECIPES[row.function]) for page in _PAGES for row in page.ROWS]

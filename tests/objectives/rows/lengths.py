@@ -21,6 +21,13 @@ def r_dpo(w, lo, ref_w, ref_lo, m, n, beta, alpha):
 
 
 LOGPS = ("chosen_logps", "rejected_logps", "chosen_lengths", "rejected_lengths")
+
+
+def ln_dpo(a, b, m, n, beta):
+    return softplus(-beta * (a / m - b / n))
+
+
+RATIOS = ("log_ratio_w", "log_ratio_l")
 RECIPES = {
     "simpo_loss": Recipe(simpo, LOGPS, {"beta": 2.0, "gamma": 0.5}),
     "orpo_loss": Recipe(orpo, LOGPS, {"lambda_": 0.1}),
@@ -29,6 +36,7 @@ RECIPES = {
         ("policy_chosen_logps", "policy_rejected_logps", "ref_chosen_logps", "ref_rejected_logps", *LOGPS[2:]),
         {"beta": 0.1, "alpha": 0.05},
     ),
+    "ln_dpo_loss": Recipe(ln_dpo, (*RATIOS, *LOGPS[2:]), {"beta": 5.0}),
 }
 
 # fmt: off
@@ -71,5 +79,15 @@ ROWS = [
         0.6931471805599453, -0.25, 0.25, beta=0.5, alpha=0.25),
     row("r_dpo_loss", "z 800 and -800", ((-100.0, -900.0), (-900.0, -100.0), (-100.0, -100.0), (-100.0, -100.0),
         (7.0, 7.0), (7.0, 7.0)), 400.0, (0.0, -1.0), (0.0, 1.0), beta=1.0),
+    row("ln_dpo_loss", "P", (2.0, -1.0, 8.0, 15.0),
+        0.1867199177904036, -0.10645244915240365, 0.05677463954794861),
+    row("ln_dpo_loss", "a batch", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0), (8.0, 5.0, 40.0), (15.0, 3.0, 7.0)),
+        0.8639542592270132,
+        (-0.02923457217561545, -0.0721115178022863, -0.006194197911399661),
+        (0.015591771826994907, 0.12018586300381051, 0.03539541663656949), beta=0.5),
+    row("ln_dpo_loss", "policy is reference", (0.0, 0.0, 9.0, 4.0),
+        0.6931471805599453, -0.016666666666666666, 0.0375, beta=0.3),
+    row("ln_dpo_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0), (1.0, 1.0), (1.0, 1.0)),
+        400.0, (-0.0, -1.0), (0.0, 1.0), beta=1.0),
 ]
 # fmt: on

@@ -19,11 +19,32 @@ def dr_dpo(ratios_w, ratios_l, beta, beta_prime):
     return -beta_prime * mp.log(mp.fsum(likelihoods) / len(likelihoods))
 
 
+def robust_dpo(a, b, beta, label_smoothing):
+    return softplus(-beta * (a - b)) - label_smoothing / (1 - 2 * label_smoothing) * beta * (a - b)
+
+
+def soft_dpo(a, b, p, beta):
+    return p * softplus(-beta * (a - b)) + (1 - p) * softplus(beta * (a - b))
+
+
+def geometric_dpo(a, b, p, beta):
+    return softplus(-beta * (2 * p - 1) * (a - b))
+
+
+def focal_dpo(a, b, beta, focus):
+    return mp.exp(-focus * softplus(-beta * (a - b))) * softplus(-beta * (a - b))
+
+
+RATIOS = ("log_ratio_w", "log_ratio_l")
 RECIPES = {
     "dpo_loss": Recipe(
         dpo, ("policy_chosen_logps", "policy_rejected_logps", "ref_chosen_logps", "ref_rejected_logps"), {"beta": 0.1}
     ),
     "dr_dpo_loss": Recipe(dr_dpo, ("log_ratio_w", "log_ratio_l"), {"beta": 0.1, "beta_prime": 1.0}, couples_rows=True),
+    "robust_dpo_loss": Recipe(robust_dpo, RATIOS, {"beta": 0.1, "label_smoothing": 0.1}),
+    "soft_dpo_loss": Recipe(soft_dpo, (*RATIOS, "preference_probs"), {"beta": 0.1}),
+    "geometric_dpo_loss": Recipe(geometric_dpo, (*RATIOS, "preference_probs"), {"beta": 0.1}),
+    "focal_dpo_loss": Recipe(focal_dpo, RATIOS, {"beta": 0.1, "focus": 0.05}),
 }
 
 # fmt: off
@@ -59,5 +80,45 @@ ROWS = [
         0.6931471805599453, (-0.075, -0.075), (0.075, 0.075), beta=0.3, beta_prime=0.25),
     row("dr_dpo_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0)),
         0.6931471805599453, (0.0, 0.0), (0.0, 0.0), beta=1.0),
+    row("robust_dpo_loss", "P", (2.0, -1.0),
+        0.5168552444685272, -0.0550557483188341, 0.0550557483188341),
+    row("robust_dpo_loss", "a batch", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0)),
+        0.2483719949586589,
+        (-0.0925557483188341, -0.1179178699175393, -0.05758581800212435),
+        (0.0925557483188341, 0.1179178699175393, 0.05758581800212435), label_smoothing=0.25),
+    row("robust_dpo_loss", "policy is reference", (0.0, 0.0),
+        0.6931471805599453, -0.1875, 0.1875, beta=0.3),
+    row("robust_dpo_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0)),
+        400.0, (-0.125, -1.125), (0.125, 1.125), beta=1.0),
+    row("soft_dpo_loss", "P", (2.0, -1.0, 0.9),
+        0.5843552444685272, -0.0325557483188341, 0.0325557483188341),
+    row("soft_dpo_loss", "a batch", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0), (0.75, 0.5, 1.0)),
+        0.49003866162532556,
+        (-0.0175557483188341, -0.017917869917539297, -0.007585818002124355),
+        (0.0175557483188341, 0.017917869917539297, 0.007585818002124355)),
+    row("soft_dpo_loss", "policy is reference", (0.0, 0.0, 0.8),
+        0.6931471805599453, -0.09, 0.09, beta=0.3),
+    row("soft_dpo_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0), (0.75, 0.75)),
+        400.0, (0.25, -0.75), (-0.25, 0.75), beta=1.0),
+    row("geometric_dpo_loss", "P", (2.0, -1.0, 0.9),
+        0.5803299666264259, -0.03522290805862457, 0.03522290805862457),
+    row("geometric_dpo_loss", "a batch", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0), (0.75, 0.5, 1.0)),
+        0.4643313208806757,
+        (-0.023128507732812522, 0.0, -0.007585818002124355),
+        (0.023128507732812522, 0.0, 0.007585818002124355)),
+    row("geometric_dpo_loss", "policy is reference", (0.0, 0.0, 0.8),
+        0.6931471805599453, -0.09, 0.09, beta=0.3),
+    row("geometric_dpo_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0), (0.75, 0.75)),
+        200.0, (-9.575847983570028e-175, -0.5), (9.575847983570028e-175, 0.5), beta=1.0),
+    row("focal_dpo_loss", "P", (2.0, -1.0),
+        0.5392007521440187, -0.04024509087987192, 0.04024509087987192),
+    row("focal_dpo_loss", "a batch", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0)),
+        0.379977161830117,
+        (-0.02331380229520865, -0.016602036501728843, -0.007004772386726936),
+        (0.02331380229520865, 0.016602036501728843, 0.007004772386726936), focus=0.5),
+    row("focal_dpo_loss", "policy is reference", (0.0, 0.0),
+        0.6695360429946806, -0.13986892901626674, 0.13986892901626674, beta=0.3),
+    row("focal_dpo_loss", "z 800 and -800", ((500.0, -300.0), (-300.0, 500.0)),
+        1.6993417021166357e-15, (-0.0, 1.6568581595637197e-16), (0.0, -1.6568581595637197e-16), beta=1.0),
 ]
 # fmt: on

@@ -128,3 +128,9 @@ def decimal(value: Any) -> Any:
 def softplus(x):
     """log(1 + e^x), written so that e^x far below 1 is not lost beside the 1."""
     return mp.log1p(mp.exp(x))
+
+
+def bernoulli_kl(z, target):
+    """KL of σ(z) from σ(target)."""
+    up, down = softplus(-target) - softplus(-z), softplus(target) - softplus(z)
+    return up / (1 + mp.exp(-z)) + down / (1 + mp.exp(z))

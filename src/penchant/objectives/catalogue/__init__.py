@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from penchant.errors import InputError, suggest
-from penchant.objectives.catalogue import anchored, lengths, links, lists, logistic, pair_anchors, token_level
+from penchant.objectives.catalogue import (
+    anchored,
+    displacement,
+    divergences,
+    lengths,
+    links,
+    lists,
+    logistic,
+    negatives,
+    pair_anchors,
+    ratings,
+    reference_free,
+    ties,
+    token_level,
+)
 from penchant.objectives.catalogue.method import Method, Paper, shown
 from penchant.objectives.catalogue.mix import mix
 from penchant.objectives.catalogue.own import method_from_file, own_method
@@ -13,7 +27,21 @@ from penchant.records import Array
 
 __all__ = ["METHODS", "Method", "Paper", "get_method", "shown"]
 
-_PAGES = (logistic, lengths, links, pair_anchors, anchored, token_level, lists)
+_PAGES = (
+    logistic,
+    ratings,
+    ties,
+    lengths,
+    displacement,
+    reference_free,
+    links,
+    divergences,
+    pair_anchors,
+    negatives,
+    anchored,
+    token_level,
+    lists,
+)
 
 METHODS: dict[str, Method] = {method.name: method for page in _PAGES for method in page.METHODS}
 """Every method by name, in the order of the pages."""
@@ -34,5 +62,5 @@ def get_method(name: str | Callable[..., Array]) -> Method:
     if isinstance(name, str) and any(sign in name for sign in "*+("):
         return mix(name, get_method)
     if not isinstance(name, str) or name not in METHODS:
-        raise InputError(f"no method {name!r}", fix=suggest(str(name), METHODS))
+        raise InputError(f"no method {name!r}", fix=suggest(str(name), METHODS, "See `penchant methods`"))
     return METHODS[name]

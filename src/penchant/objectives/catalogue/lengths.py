@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penchant.objectives.catalogue.method import Method, Paper
-from penchant.objectives.lengths import orpo_loss, r_dpo_loss, simpo_loss
+from penchant.objectives.lengths import ln_dpo_loss, orpo_loss, r_dpo_loss, simpo_loss
 
 METHODS = (
     Method(
@@ -41,5 +41,12 @@ METHODS = (
             2024,
             "2403.19159",
         ),
+    ),
+    Method(
+        "ln_dpo",
+        ln_dpo_loss,
+        "log-ratios per token: long answers cannot win by length",
+        "-log σ(β(a/|y_w| - b/|y_l|))",
+        Paper("Lambert et al.", "Tulu 3: Pushing Frontiers in Open Language Model Post-Training", 2024, "2411.15124"),
     ),
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from penchant.objectives.catalogue.method import Method, Paper
 from penchant.objectives.links import (
+    discopop_loss,
+    exo_loss,
+    exponential_loss,
     hinge_loss,
     ipo_loss,
     savage_loss,
@@ -53,5 +56,36 @@ METHODS = (
             2024,
             "2402.05749",
         ),
+    ),
+    Method(
+        "exponential",
+        exponential_loss,
+        "badly ranked pairs pull exponentially hard",
+        "e^(-β(a - b))",
+        Paper(
+            "Tang et al.",
+            "Generalized Preference Optimization: A Unified Approach to Offline Alignment",
+            2024,
+            "2402.05749",
+        ),
+    ),
+    Method(
+        "discopop",
+        discopop_loss,
+        "found by a language model; logistic left, exponential right",
+        "(1 - q)·ℓ(z) + q·e^-z, q = σ(z/τ), z = β(a - b)",
+        Paper(
+            "Lu et al.",
+            "Discovering Preference Optimization Algorithms with and for Large Language Models",
+            2024,
+            "2406.08414",
+        ),
+    ),
+    Method(
+        "exo",
+        exo_loss,
+        "the reverse KL to smoothed labels: seeks modes",
+        "KL(Bern(σ(z)), Bern(1 - ε)), z = β(a - b)",
+        Paper("Ji et al.", "Towards Efficient Exact Optimization of Language Model Alignment", 2024, "2402.00856"),
     ),
 )

@@ -16,15 +16,25 @@ from penchant.records import Array
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """Where a method was published."""
+    """Where a method was published; ``page`` is the address of what is not on arXiv."""
 
     authors: str
     title: str
     year: int
-    arxiv: str
+    arxiv: str = ""
+    page: str = ""
 
     def __str__(self) -> str:
-        return f"{self.authors} {self.year}, arXiv:{self.arxiv}"
+        return f"{self.authors} {self.year}, {self.place}"
+
+    @property
+    def place(self) -> str:
+        """``arXiv:2305.18290``, or the address."""
+        return f"arXiv:{self.arxiv}" if self.arxiv else self.page
+
+    @property
+    def link(self) -> str:
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else f"https://{self.page}"
 
 
 @dataclass(frozen=True, slots=True)
