@@ -37,5 +37,5 @@ def test_the_worked_example_and_its_derivative_are_right() -> None:
 
 
 def test_an_unknown_method_is_one_clear_line() -> None:
-    with pytest.raises(InputError, match="Did you mean 'dpo'"):
+    with pytest.raises(InputError, match="Did you mean 'ipo'"):
         explain("ipoo")
