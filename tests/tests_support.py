@@ -25,6 +25,16 @@ def pair_rows(count: int) -> list[dict[str, str]]:
     ]
 
 
+def rated_rows(count: int) -> list[dict[str, object]]:
+    """The pairs with every number that a row may state."""
+    return [
+        row
+        | {"chosen_score": 3 + i % 3, "rejected_score": 1 + i % 2, "preference_prob": 0.6 + 0.05 * (i % 8)}
+        | {"margin": 0.1 * i, "is_tie": i % 3 == 0, "weight": 0.5 + i % 2}
+        for i, row in enumerate(pair_rows(count))
+    ]
+
+
 def labelled_rows(count: int) -> list[dict[str, object]]:
     """The pairs' answers with labels, as unpaired data."""
     rows: list[dict[str, object]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
+import itertools
 from collections.abc import Iterable
 
 _MOST_NAMES = 20
@@ -52,10 +52,15 @@ def suggest(word: str, known: Iterable[str], listed: str = "See `penchant train 
     """``Did you mean 'dpo'?`` for the nearest known word, else the known words if they are few, or where they are."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=5)  # best first, and the sort keeps that order among equals
-    near.sort(key=lambda name: (-len(os.path.commonprefix([name, word])), abs(len(name) - len(word))))
+    near.sort(key=lambda name: (-_same_start(name, word), abs(len(name) - len(word))))
     if near:
         return f"Did you mean {near[0]!r}?"
     return f"Known: {', '.join(names)}" if len(names) <= _MOST_NAMES else listed
+
+
+def _same_start(name: str, word: str) -> int:
+    """How many letters two words begin with alike."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(name, word, strict=False)))
 
 
 def shorten(value: object, limit: int = 60) -> str:

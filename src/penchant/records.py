@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -17,6 +18,9 @@ class Message(TypedDict):
     content: str
 
 
+Numbers: TypeAlias = Mapping[str, float]
+"""What else a row states, by the vocabulary's name of the term: ratings, a margin, a weight."""
+
 Prompt: TypeAlias = str | tuple[Message, ...]
 """A prompt as plain text, or as the turns of a conversation that come before the answer."""
 
@@ -29,6 +33,7 @@ class PreferencePair:
     chosen: str
     rejected: str
     source: str
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class LabelledAnswer:
     completion: str
     label: bool
     source: str
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class TokenPair:
     chosen_ids: list[int]
     rejected_ids: list[int]
     source: str
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class TokenAnswer:
     label: bool
     source: str
     mismatched_ids: list[int]
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class PairLogps:
     """What is known of a batch of pairs: each attribute is a parameter name that a loss may ask for.
 
     Log-probs are in nats, summed over the answer's tokens, shape ``(pairs,)``; lengths count exactly those tokens.
-    The reference's are ``None`` when no reference was computed.
+    The reference's are ``None`` when no reference was computed. ``numbers`` are what the rows state, same shape.
     """
 
     policy_chosen_logps: Array
@@ -76,13 +84,14 @@ class PairLogps:
     ref_rejected_logps: Array
     chosen_lengths: Array
     rejected_lengths: Array
+    numbers: Mapping[str, Array] = field(default_factory=dict)
 
     def per_token(self) -> PairLogps:
         """The same with every log-prob divided by its answer's length: nats per token."""
         lengths = (self.chosen_lengths, self.rejected_lengths)
         policy_w, policy_l = _divided(self.policy, lengths)
         ref_w, ref_l = _divided((self.ref_chosen_logps, self.ref_rejected_logps), lengths)
-        return PairLogps(policy_w, policy_l, ref_w, ref_l, *lengths)
+        return PairLogps(policy_w, policy_l, ref_w, ref_l, *lengths, self.numbers)
 
     @property
     def policy(self) -> tuple[Array, ...]:
@@ -118,11 +127,12 @@ class AnswerLogps:
     lengths: Array
     is_desirable: Array
     z_ref: Array
+    numbers: Mapping[str, Array] = field(default_factory=dict)
 
     def per_token(self) -> AnswerLogps:
         """The same with every log-prob divided by its answer's length: nats per token."""
         policy, reference = _divided((self.policy_logps, self.ref_logps), (self.lengths, self.lengths))
-        return AnswerLogps(policy, reference, self.lengths, self.is_desirable, self.z_ref)
+        return AnswerLogps(policy, reference, self.lengths, self.is_desirable, self.z_ref, self.numbers)
 
     @property
     def policy(self) -> tuple[Array, ...]:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from penchant import numpy as oracle
 from penchant.objectives import LOSSES, METHODS, Method, vocabulary
-from penchant.objectives.vocabulary import TERMS, Shape
+from penchant.vocabulary import TERMS, Shape
 
 
 def _rows() -> Any:
@@ -268,7 +268,7 @@ ANSWERS = 4  # per list
 RANGES = {  # of inputs that are neither log-probs nor lengths nor labels
     "z_ref": (0, 5),
     "margin": (-5, 5),
-    "reward_baseline": (-5, 5),
+    "log_ratio_baseline": (-5, 5),
     "preference_probs": (0, 1),
     "chosen_scores": (3, 6),
     "rejected_scores": (0, 2.5),

@@ -10,8 +10,8 @@ import penchant
 from penchant import InputError, get_method
 from penchant import objectives as room
 from penchant.objectives import METHODS, Method
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS, DATA, TERMS
-from penchant.objectives.vocabulary import NEEDS as NEED_WORDS
+from penchant.vocabulary import CHOICES, CONSTANTS, DATA, TERMS
+from penchant.vocabulary import NEEDS as NEED_WORDS
 
 # what the papers ask for; a method that is not listed here is held to its signature alone
 NEEDS = {

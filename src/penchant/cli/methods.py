@@ -48,7 +48,7 @@ def select(needs: Iterable[str], reference: bool | None) -> Iterable[Method]:
     """
     from penchant.errors import InputError, suggest
     from penchant.objectives import METHODS
-    from penchant.objectives.vocabulary import DATA, NEEDS
+    from penchant.vocabulary import DATA, NEEDS
 
     wanted = set(needs)
     for word in sorted(wanted - {*DATA, *NEEDS}):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeAlias, TypeVar, overload
@@ -16,6 +18,7 @@ from penchant.data.formats.files import Located, path_text, rows_of_file
 from penchant.data.formats.layout import Layout, Row
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair
+from penchant.vocabulary import TERMS
 
 Record = TypeVar("Record", PreferencePair, LabelledAnswer)
 Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Iterable[Mapping[str, object]]
@@ -81,18 +84,18 @@ class Preferences(Generic[Record]):
 
 @overload
 def read_preferences(
-    paths: Paths, *, unpaired: Literal[False], format: str | None = None
+    paths: Paths, *, unpaired: Literal[False], format: str | None = None, terms: Sequence[str] = ()
 ) -> Preferences[PreferencePair]: ...
 @overload
 def read_preferences(
-    paths: Paths, *, unpaired: Literal[True], format: str | None = None
+    paths: Paths, *, unpaired: Literal[True], format: str | None = None, terms: Sequence[str] = ()
 ) -> Preferences[LabelledAnswer]: ...
 @overload
 def read_preferences(
-    paths: Paths, *, unpaired: bool, format: str | None = None
+    paths: Paths, *, unpaired: bool, format: str | None = None, terms: Sequence[str] = ()
 ) -> Preferences[PreferencePair] | Preferences[LabelledAnswer]: ...
 def read_preferences(
-    paths: Paths, *, unpaired: bool, format: str | None = None
+    paths: Paths, *, unpaired: bool, format: str | None = None, terms: Sequence[str] = ()
 ) -> Preferences[PreferencePair] | Preferences[LabelledAnswer]:
     """Preference data from files or rows, checked row by row.
 
@@ -102,6 +105,8 @@ def read_preferences(
         unpaired: Whether the method learns from labelled answers one at a time, as KTO does, rather than from pairs.
             Pairs then become two labelled answers each, the chosen one first.
         format: The layout's name, e.g. ``"sharegpt"``; by default each file's first row tells.
+        terms: Terms of the vocabulary that every row must give a number for, such as ``"weight"``; each has columns of
+            its own.
 
     Returns:
         The rows with how each file was read.
@@ -113,7 +118,7 @@ def read_preferences(
     rows: list[PreferencePair | LabelledAnswer] = []
     readings = []
     for file, located in _sources(paths):
-        found, reading = _read_source(file, located, unpaired=unpaired, forced=forced)
+        found, reading = _read_source(file, located, unpaired=unpaired, forced=forced, terms=terms)
         rows += found
         readings.append(reading)
     if unpaired:
@@ -137,7 +142,7 @@ def _sources(paths: Paths) -> list[tuple[str, Located]]:
 
 
 def _read_source(
-    file: str, located: Located, *, unpaired: bool, forced: Layout | None
+    file: str, located: Located, *, unpaired: bool, forced: Layout | None, terms: Sequence[str]
 ) -> tuple[list[PreferencePair | LabelledAnswer], Reading]:
     """One file's records; its first row settles the layout for all of them."""
     layout: Layout | None = None
@@ -149,8 +154,11 @@ def _read_source(
             layout = _settle_layout(row, source, unpaired=unpaired, forced=forced)
         elif not layout.matches(row):
             raise missing_columns(layout, row, source, f"{layout.title}, the layout of the file's first row")
-        records.append(layout.convert(row, source))
-        unused.update(layout.unused(row))
+        found = {term: _column(term, row, source) for term in terms}
+        numbers = {term: _number(term, row[column], column, source) for term, column in found.items()}
+        record = layout.convert(row, source)
+        records.append(dataclasses.replace(record, numbers=numbers) if numbers else record)
+        unused.update(name for name in layout.unused(row) if name not in found.values())
     if layout is None:
         raise InputError("the file holds no rows", where=file)
     reading = Reading(
@@ -173,6 +181,30 @@ def _as_object(value: object, source: str) -> Row:
     return value
 
 
+def _column(term: str, row: Row, source: str) -> str:
+    """The row's column that gives a term."""
+    names = TERMS[term].columns
+    for name in names:
+        if row.get(name) is not None:
+            return name
+    wanted = " or ".join(quoted(name) for name in names)
+    raise InputError(f"the row has no {wanted}, which is asked for: {TERMS[term].meaning}", where=source)
+
+
+def _number(term: str, value: object, column: str, source: str) -> float:
+    """A column's number, within the term's domain."""
+    domain = TERMS[term]
+    plain = isinstance(value, int | float) and (domain.binary or not isinstance(value, bool))
+    number = float(value) if isinstance(value, int | float) and plain else math.nan
+    if domain.binary and number not in (0, 1):
+        raise InputError(f"{quoted(column)} is neither true nor false", where=source, got=describe(value))
+    if not (math.isfinite(number) and domain.least <= number <= domain.most):
+        limits = f" from {domain.least:g}" if math.isfinite(domain.least) else ""
+        limits += f" to {domain.most:g}" if math.isfinite(domain.most) else " up" * bool(limits)
+        raise InputError(f"{quoted(column)} must be a number{limits}", where=source, got=describe(value))
+    return number
+
+
 def _settle_layout(row: Row, source: str, *, unpaired: bool, forced: Layout | None) -> Layout:
     layout = forced if forced is not None else recognise(row, source)
     if not layout.matches(row):
@@ -192,8 +224,8 @@ def _as_answers(record: PreferencePair | LabelledAnswer) -> list[LabelledAnswer]
     if isinstance(record, LabelledAnswer):
         return [record]
     return [
-        LabelledAnswer(record.prompt, record.chosen, label=True, source=record.source),
-        LabelledAnswer(record.prompt, record.rejected, label=False, source=record.source),
+        LabelledAnswer(record.prompt, record.chosen, True, record.source, record.numbers),
+        LabelledAnswer(record.prompt, record.rejected, False, record.source, record.numbers),
     ]
 
 

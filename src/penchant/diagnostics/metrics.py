@@ -23,11 +23,13 @@ def implicit_rewards(
 ) -> Array:
     """The score by which the method itself ranks answers.
 
-    beta times the log-ratio where the method has a reference, beta times the log-prob per token where it has none (for
-    a method without beta, such as ORPO, the log-prob per token, which orders answers as their odds do).
+    beta times the log-ratio, or times the log-prob where the method has no reference; per token where the method
+    compares means over tokens. A method without beta, such as ORPO, ranks by the log-prob per token itself, and
+    one that bends the log-ratio, such as f-DPO, by what it bends: the order is the same.
     """
+    score = logps - ref_logps if method.needs_reference else logps
     beta = constants.get("beta", 1.0)
-    return beta * (logps - ref_logps) if method.needs_reference else beta * logps / lengths
+    return beta * (score / lengths if method.ranks_per_token else score)
 
 
 def pair_measures(method: Method, constants: Mapping[str, Any], logps: PairLogps) -> Measures:

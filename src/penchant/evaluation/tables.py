@@ -15,8 +15,8 @@ import numpy as np
 
 from penchant.data.formats.files import path_text
 from penchant.errors import InputError, shorten
-from penchant.objectives.vocabulary import TERMS
 from penchant.records import Array
+from penchant.vocabulary import TERMS
 
 BLOCK_BYTES = 8 << 20
 BATCH_ROWS = 65536

@@ -153,7 +153,7 @@ def _targeted(where: str, log_ratio_w: Values, log_ratio_l: Values, beta: float)
 def bco_loss(
     log_ratio_w: Values,
     log_ratio_l: Values,
-    reward_baseline: Values,
+    log_ratio_baseline: Values,
     beta: float = 0.1,
     *,
     reduction: str = "mean",
@@ -168,17 +168,17 @@ def bco_loss(
         Seungjae Jung, Gunsoo Han, Daniel Wontae Nam, Kyoung-Woon On, "Binary Classifier Optimization for Large Language
         Model Alignment", 2024, arXiv:2404.04656.
 
-    >>> round(bco_loss(2.0, -1.0, 0.05), 9)
+    >>> round(bco_loss(2.0, -1.0, 0.5), 9)
     1.241914096
     """
-    scale, w, lo, delta = _bco("bco_loss", log_ratio_w, log_ratio_l, reward_baseline, beta)
+    scale, w, lo, delta = _bco("bco_loss", log_ratio_w, log_ratio_l, log_ratio_baseline, beta)
     return reduce("bco_loss", softplus(delta - scale * w) + softplus(scale * lo - delta), reduction)
 
 
 def bco_grad(
     log_ratio_w: Values,
     log_ratio_l: Values,
-    reward_baseline: Values,
+    log_ratio_baseline: Values,
     beta: float = 0.1,
 ) -> PairGrad:
     r"""Derivatives of :func:`bco_loss` by the two log-ratios; arguments and errors are the loss's.
@@ -186,7 +186,7 @@ def bco_grad(
     .. math:: \partial L/\partial\rho_w = -\beta\sigma(\delta - \beta\rho_w), \quad \partial L/\partial\rho_l =
               \beta\sigma(\beta\rho_l - \delta)
     """
-    scale, w, lo, delta = _bco("bco_grad", log_ratio_w, log_ratio_l, reward_baseline, beta)
+    scale, w, lo, delta = _bco("bco_grad", log_ratio_w, log_ratio_l, log_ratio_baseline, beta)
     return PairGrad(plain(-scale * sigmoid(delta - scale * w)), plain(scale * sigmoid(scale * lo - delta)))
 
 
@@ -270,8 +270,9 @@ def apo_down_grad(
 
 
 def _bco(where: str, w: Values, lo: Values, delta: Values, beta: float) -> tuple[float, Array, Array, Array]:
-    chosen, rejected, baseline = batch(where, log_ratio_w=w, log_ratio_l=lo, reward_baseline=delta)
-    return number(where, "beta", beta, "above 0"), chosen, rejected, baseline
+    chosen, rejected, baseline = batch(where, log_ratio_w=w, log_ratio_l=lo, log_ratio_baseline=delta)
+    scale = number(where, "beta", beta, "above 0")
+    return scale, chosen, rejected, scale * baseline
 
 
 def _cal_dpo(where: str, w: Values, lo: Values, beta: float) -> tuple[Array, Array, float]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from penchant.arrays import peek, stop_gradient, unify
 from penchant.errors import InputError, shorten, suggest
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS, TERMS, Shape, admits
 from penchant.records import Array
+from penchant.vocabulary import CHOICES, CONSTANTS, TERMS, Shape, admits
 
 P = ParamSpec("P")
 _CHECKED: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()

@@ -113,23 +113,23 @@ def sppo_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.001, *, re
 def bco_loss(
     log_ratio_w: Array,
     log_ratio_l: Array,
-    reward_baseline: Array,
+    log_ratio_baseline: Array,
     beta: float = 0.1,
     *,
     reduction: str = "mean",
 ) -> Array:
     r"""Binary Classifier Optimization on pairs: each answer is held against the running mean of rewards.
 
-    .. math:: -\log\sigma(\beta\rho_w - \delta) - \log\sigma(\delta - \beta\rho_l)
+    .. math:: -\log\sigma(\beta\rho_w - \delta) - \log\sigma(\delta - \beta\rho_l), \quad \delta = \beta\bar\rho
 
     The logistic loss of a classifier that tells chosen from rejected answers by their reward; delta centres the
-    rewards, and carries no gradient. Never below DPO's loss, whatever delta. With delta = beta z_ref it is what the
-    study sheet calls KTO.
+    rewards, and carries no gradient. Never below DPO's loss, whatever delta. It is what the study sheet
+    calls KTO, with that mean for z_ref.
 
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        reward_baseline: Running mean of beta times the log-ratios of all answers, scalar or same shape; no gradient.
+        log_ratio_baseline: Running mean of the log-ratios of all answers, scalar or same shape; nats, no gradient.
         beta: > 0; 0.01 to 0.1 in the paper.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -144,11 +144,11 @@ def bco_loss(
         Model Alignment", 2024, arXiv:2404.04656.
 
     Example:
-        >>> round(bco_loss(2.0, -1.0, 0.05), 9)
+        >>> round(bco_loss(2.0, -1.0, 0.5), 9)
         1.241914096
     """
-    chosen = logistic(beta * log_ratio_w - reward_baseline)
-    return reduce(chosen + logistic(reward_baseline - beta * log_ratio_l), reduction)
+    chosen = logistic(beta * (log_ratio_w - log_ratio_baseline))
+    return reduce(chosen + logistic(beta * (log_ratio_baseline - log_ratio_l)), reduction)
 
 
 @objective

@@ -64,7 +64,7 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
             if winner == loser:
                 result.same_after_cut.append(pair.source)
             else:
-                result.rows.append(TokenPair(prompt, winner, loser, pair.source))
+                result.rows.append(TokenPair(prompt, winner, loser, pair.source, pair.numbers))
     return _nonempty(result, settings)
 
 
@@ -85,7 +85,7 @@ def encode_answers(
             fitted = _fit(whole, settings, style, result, answer.source)
             if fitted is not None:
                 prompt, (ids,) = fitted
-                result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, mismatched_ids=[]))
+                result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, [], answer.numbers))
     _nonempty(result, settings)
     if mismatched:
         result.rows = mismatch(result.rows, settings.max_length)
@@ -121,6 +121,7 @@ def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> list[TokenAnswer]:
             row.label,
             row.source,
             rows[other].completion_ids[: max(1, max_length - len(row.prompt_ids))],
+            row.numbers,
         )
         for row, other in zip(rows, partner, strict=True)
     ]

@@ -43,7 +43,10 @@ class PreferenceConfig(TrainingArguments):
         micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
         reference_store: A folder that keeps reference log-probs between runs; left out, every step computes them.
         z_ref: Where KTO's baseline comes from: ``batch`` (answers set under other prompts, over the whole step),
-            ``zero``, or a number of nats that stays as it is; the last two save a forward pass.
+            ``ema`` (a moving average of that estimate, a tenth of it new at every step), ``zero``, or a number of nats
+            that stays as it is; the last two save a forward pass.
+        weighted: Multiply each row's loss by the data's column ``weight``.
+        beta_end: Where beta ends, on a straight line over the run; left out, it stays.
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
         max_length: Most tokens of prompt and answer.
@@ -67,6 +70,8 @@ class PreferenceConfig(TrainingArguments):
     micro_batch_tokens: int = 1024
     reference_store: str | None = None
     z_ref: str | float = "batch"
+    weighted: bool = False
+    beta_end: float | None = None
     length_normalize: bool = False
     packing: bool = True
     max_length: int = 1024
@@ -121,6 +126,13 @@ class PreferenceConfig(TrainingArguments):
     def _check_switches(self, method: Method) -> None:
         if self.length_normalize and method.uses_lengths:
             raise InputError(f"method {method.name!r} counts tokens itself, so length_normalize has no place in it")
+        if self.weighted and (method.couples_rows or "weight" in method.inputs):
+            why = "has one loss for all rows" if method.couples_rows else "weighs rows itself"
+            raise InputError(f"method {method.name!r} {why}, so weighted has no place in it")
+        if self.beta_end is not None:
+            if "beta" not in method.constants:
+                raise InputError(f"method {method.name!r} has no beta, so beta_end has no effect")
+            method.with_constants({"beta": self.beta_end})
         if self.z_ref != "batch" and "z_ref" not in method.inputs:
             raise InputError(f"method {method.name!r} has no baseline, so z_ref has no effect", got=shorten(self.z_ref))
         if self.fixed_z_ref is not None and not 0 <= self.fixed_z_ref < math.inf:
@@ -129,12 +141,12 @@ class PreferenceConfig(TrainingArguments):
     @property
     def fixed_z_ref(self) -> float | None:
         """The baseline in nats, where it is not estimated."""
-        if self.z_ref in ("batch", "zero"):
+        if self.z_ref in ("batch", "ema", "zero"):
             return 0.0 if self.z_ref == "zero" else None
         try:
             return float(self.z_ref)
         except (TypeError, ValueError) as error:
-            raise InputError("z_ref must be batch, zero or a number", got=shorten(self.z_ref)) from error
+            raise InputError("z_ref must be batch, ema, zero or a number", got=shorten(self.z_ref)) from error
 
     def _check_ranges(self) -> None:
         for name in ("batch_size", "micro_batch_size", "micro_batch_tokens", "lora_r", "max_length"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import torch
 
 from penchant.records import TokenAnswer, TokenPair
 
@@ -42,3 +45,17 @@ def _positions(row: TokenPair | TokenAnswer) -> int:
 def _padded(rows: Sequence[TokenPair | TokenAnswer]) -> int:
     width = max(len(row.prompt_ids) + max(_answers(row)) for row in rows)
     return width * sum(len(_answers(row)) for row in rows)
+
+
+def joined(records: Sequence[Any]) -> Any:
+    """Log-probs of several micro-batches as one record; what is one number for all rows stays one."""
+    fields = {field.name: [getattr(one, field.name) for one in records] for field in dataclasses.fields(records[0])}
+    numbers = fields.pop("numbers")
+    whole = {name: torch.cat([part[name] for part in numbers]) for name in numbers[0]}
+    return type(records[0])(
+        **{
+            name: values[0] if values[0] is None or values[0].ndim == 0 else torch.cat(values)
+            for name, values in fields.items()
+        },
+        numbers=whole,
+    )

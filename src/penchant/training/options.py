@@ -11,8 +11,8 @@ from typing import Any
 
 from penchant.errors import InputError, shorten, suggest
 from penchant.objectives.catalogue import shown
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS
 from penchant.training.config import PreferenceConfig
+from penchant.vocabulary import CHOICES, CONSTANTS
 
 RUN_OPTIONS = (
     "model",
@@ -60,7 +60,7 @@ FIXED_ON_RESUME = (
         "lora",
     ),
     *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "max_length", "seed", "truncation"),
-    *("z_ref", "length_normalize"),
+    *("z_ref", "length_normalize", "weighted", "beta_end"),
     *map(shown, CONSTANTS),
     *(set(CHOICES) - {"reduction"}),
 )

@@ -20,6 +20,7 @@ from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
 from penchant.training.config import PreferenceConfig
+from penchant.training.inputs import terms_of_data
 from penchant.training.noise import noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
@@ -103,7 +104,7 @@ def train(
     say = _printer(console, config)
     formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
-    rows, held_out = _read(chosen, data, eval_data, format, say)
+    rows, held_out = _read(chosen, config, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
         say(f"model      {loaded.description}{'; oneDNN float32 products' if fast else ''}")
@@ -160,11 +161,20 @@ def _check_request(eval_data: Any, eval_split: float, resume: bool) -> None:
         raise InputError("both eval_data and eval_split are given", fix="Give one of them")
 
 
-def _read(method: Method, data: Any, eval_data: Any, format: str | None, say: Callable[[str], None]) -> tuple[Any, Any]:
+def _read(
+    method: Method,
+    config: PreferenceConfig,
+    data: Any,
+    eval_data: Any,
+    format: str | None,
+    say: Callable[[str], None],
+) -> tuple[Any, Any]:
     """Training and evaluation rows, with what was read said."""
-    rows = read_preferences(data, unpaired=not method.needs_pairs, format=format)
+    options: dict[str, Any] = {"unpaired": not method.needs_pairs, "format": format}
+    options["terms"] = terms_of_data(method, weighted=config.weighted)
+    rows: Any = read_preferences(data, **options)
     say(f"data       {rows.summary()}")
-    held_out = read_preferences(eval_data, unpaired=not method.needs_pairs, format=format) if eval_data else None
+    held_out: Any = read_preferences(eval_data, **options) if eval_data else None
     if held_out:
         say(f"eval data  {held_out.summary()}")
     for line in check_up(rows.rows, held_out.rows if held_out else None):

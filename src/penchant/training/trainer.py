@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -23,7 +22,8 @@ from penchant.objectives.catalogue.own import settled
 from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
-from penchant.training.microbatch import cut
+from penchant.training.microbatch import cut, joined
+from penchant.training.running import Running
 from penchant.training.stored import stored_reference
 
 Rows = list[Any]
@@ -64,7 +64,7 @@ class PreferenceTrainer(Trainer):
                 f"{self.method.name!r} has one loss for all rows of a step, which is computed on one process only",
                 got=f"{args.world_size} processes",
             )
-        self.constants = args.full_constants
+        self.running = Running()
         if args.disable_dropout:
             disable_dropout(model)
         model.to(args.device).train()  # the engine is chosen where it will compute
@@ -121,7 +121,17 @@ class PreferenceTrainer(Trainer):
                 self.accelerator.backward(loss)
             shares.append(loss.detach())
             self.meter.add(measures)
+        self.running.settle(self._over_processes)
         return torch.stack(shares).sum()
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The method's constants at this step: beta may be on its way."""
+        constants: dict[str, Any] = self.args.full_constants
+        if self.args.beta_end is not None:
+            done = self.state.global_step / max(1, self.state.max_steps - 1)
+            constants["beta"] += (self.args.beta_end - constants["beta"]) * min(1.0, done)
+        return constants
 
     def _coupled_step(self, model: Any, parts: list[Rows], z_ref: Tensor) -> Tensor:
         """Backward through a loss that is no sum over rows: log-probs of all rows first, without a graph; the loss's
@@ -200,15 +210,13 @@ class PreferenceTrainer(Trainer):
         ordered = [row for part in parts for row in part]
         if self.method.couples_rows:
             return self._whole_loss(record, ordered).expand(len(rows)), self._measures(record)
-        inputs = self._inputs(record)
-        losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
-        self._check_finite(losses, ordered)
-        return losses, self._measures(record)
+        return self._row_losses(record, ordered), self._measures(record)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the metrics gathered since the last log to a training log line."""
         if "loss" in logs:
             logs = logs | self.meter.take(self.accelerator)
+            logs |= {"beta": self.constants["beta"]} if self.args.beta_end is not None else {}
         super().log(logs, start_time)
 
     def check_reference(self, rows: Sequence[Any]) -> None:
@@ -236,11 +244,17 @@ class PreferenceTrainer(Trainer):
     def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
         record = self._record(model, rows, z_ref)
-        inputs = self._inputs(record)
-        losses: Tensor = self.method.loss(**inputs, **self.constants, reduction="none")
-        self._check_finite(losses, rows)
+        losses = self._row_losses(record, rows)
+        if "log_ratio_baseline" in self.method.inputs:
+            self.running.add(self._scored(record))
         with torch.no_grad():
             return losses, self._measures(record)
+
+    def _row_losses(self, record: PairLogps | AnswerLogps, rows: Rows) -> Tensor:
+        """The loss of each row, times its weight where the data give one."""
+        losses: Tensor = self.method.loss(**self._inputs(record), **self.constants, reduction="none")
+        self._check_finite(losses, rows)
+        return losses * record.numbers["weight"] if self.args.weighted else losses
 
     def _check_finite(self, losses: Tensor, rows: Rows) -> None:
         finite = torch.isfinite(losses)
@@ -258,9 +272,21 @@ class PreferenceTrainer(Trainer):
         return self._pair_logps(model, rows) if pairs else self._answer_logps(model, rows, z_ref)
 
     def _inputs(self, record: PairLogps | AnswerLogps) -> dict[str, Any]:
-        """What the loss asks for; log-probs per token where the settings say so."""
-        scored = record.per_token() if self.args.length_normalize else record
-        return {name: getattr(scored, name) for name in self.method.inputs}
+        """What the loss asks for: of the log-probs, of what the data state, of what the loop keeps."""
+        scored = self._scored(record)
+        kept = {"log_ratio_baseline": self.running.log_ratio_baseline, **scored.numbers}
+        return {name: kept[name] if name in kept else getattr(scored, name) for name in self.method.inputs}
+
+    def _scored(self, record: Any) -> Any:
+        """The record with log-probs per token where the settings say so."""
+        return record.per_token() if self.args.length_normalize else record
+
+    def _numbers(self, rows: Rows) -> dict[str, Tensor]:
+        """What the rows state, as tensors."""
+        return {
+            name: torch.tensor([row.numbers[name] for row in rows], dtype=torch.float64, device=self.args.device)
+            for name in rows[0].numbers
+        }
 
     def _measures(self, record: PairLogps | AnswerLogps) -> Measures:
         measure: Callable[..., Measures] = pair_measures if isinstance(record, PairLogps) else answer_measures
@@ -275,14 +301,14 @@ class PreferenceTrainer(Trainer):
         policy_w, policy_l = self._logps(model, batch).view(-1, 2).unbind(1)
         ref_w, ref_l = self._ref_logps(batch).view(-1, 2).unbind(1) if self.reference else (None, None)
         lengths_w, lengths_l = batch.lengths.view(-1, 2).unbind(1)
-        return PairLogps(policy_w, policy_l, ref_w, ref_l, lengths_w, lengths_l)
+        return PairLogps(policy_w, policy_l, ref_w, ref_l, lengths_w, lengths_l, self._numbers(rows))
 
     def _answer_logps(self, model: Any, rows: list[TokenAnswer], z_ref: Tensor) -> AnswerLogps:
         batch = self._lay_out([(row.prompt_ids, [row.completion_ids]) for row in rows])
         policy = self._logps(model, batch)
         reference = self._ref_logps(batch) if self.reference else None
         labels = torch.tensor([row.label for row in rows], device=self.args.device)
-        return AnswerLogps(policy, reference, batch.lengths, labels, z_ref)
+        return AnswerLogps(policy, reference, batch.lengths, labels, z_ref, self._numbers(rows))
 
     @torch.no_grad()
     def _z_ref(self, model: Any, rows: Rows) -> Tensor:
@@ -298,7 +324,9 @@ class PreferenceTrainer(Trainer):
             ratios = ratios / batch.lengths if self.args.length_normalize else ratios
             sums.append(torch.stack([ratios.sum(), ratios.new_tensor(len(part))]))
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
-        return (ratio_sum / count).clamp(min=0)
+        estimate = (ratio_sum / count).clamp(min=0)
+        moving = self.args.z_ref == "ema" and model.training
+        return self.running.averaged(estimate) if moving else estimate
 
     def _logps(self, model: Any, batch: Batch) -> Tensor:
         with self.compute_loss_context_manager():
@@ -331,6 +359,16 @@ class PreferenceTrainer(Trainer):
         """Not counted: the Trainer's estimate assumes padded next-token batches."""
         return 0
 
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            self.running.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            self.running.load(checkpoint)
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Weights in safetensors and the tokenizer; no pickled arguments."""
         target = output_dir or self.args.output_dir
@@ -339,19 +377,6 @@ class PreferenceTrainer(Trainer):
         )
         if self.args.should_save and self.processing_class is not None:
             self.processing_class.save_pretrained(target)
-
-
-def joined(records: Sequence[Any]) -> Any:
-    """Log-probs of several micro-batches as one record; what is one number for all rows stays one."""
-    fields = {
-        field.name: [getattr(record, field.name) for record in records] for field in dataclasses.fields(records[0])
-    }
-    return type(records[0])(
-        **{
-            name: values[0] if values[0] is None or values[0].ndim == 0 else torch.cat(values)
-            for name, values in fields.items()
-        }
-    )
 
 
 def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from penchant.errors import InputError
 from penchant.objectives.catalogue import Method, get_method
-from penchant.objectives.vocabulary import CONSTANTS, TERMS
+from penchant.vocabulary import CONSTANTS, TERMS
 from penchant.whiteboard.anatomy import ANATOMIES, Anatomy
 from penchant.whiteboard.inputs import CATALOGUE_ROLES, CONSTANT_ROLES, POLICY_ROLES, ROLE_NAMES, VIEWS, sample_rows
 from penchant.whiteboard.prose import PROSE

@@ -23,7 +23,7 @@ _TERMS = ("log_ratio_w", "log_ratio_l")
 
 
 def bco(a, b, delta, beta):
-    return softplus(delta - beta * a) + softplus(beta * b - delta)
+    return softplus(beta * (delta - a)) + softplus(beta * (b - delta))
 
 
 def cal_dpo(a, b, beta):
@@ -39,7 +39,7 @@ RECIPES = {
     "apo_zero_loss": Recipe(apo_zero, _TERMS, {"beta": 0.1}),
     "nca_loss": Recipe(nca, _TERMS, {"beta": 0.01}),
     "sppo_loss": Recipe(sppo, _TERMS, {"beta": 0.001}),
-    "bco_loss": Recipe(bco, (*RATIOS, "reward_baseline"), {"beta": 0.1}),
+    "bco_loss": Recipe(bco, (*RATIOS, "log_ratio_baseline"), {"beta": 0.1}),
     "cal_dpo_loss": Recipe(cal_dpo, RATIOS, {"beta": 0.1}),
     "apo_down_loss": Recipe(apo_down, RATIOS, {"beta": 0.1}),
 }
@@ -74,12 +74,12 @@ ROWS = [
         0.0, 0.0, 0.0, beta=0.25),
     row("sppo_loss", "800 apart", ((500.0, -300.0), (-300.0, 500.0)),
         340002.0, (998.0, -602.0), (-598.0, 1002.0), beta=0.5),
-    row("bco_loss", "P", (2.0, -1.0, 0.05),
+    row("bco_loss", "P", (2.0, -1.0, 0.5),
         1.2419140955790642, -0.046257015465625044, 0.046257015465625044),
     row("bco_loss", "a batch", ((1.0, -4.5, 30.0), (-2.0, 3.0, 5.0), (0.5, -0.25, 1.0)),
-        1.240279215784473,
-        (-0.0598687660112452, -0.054983399731247794, -0.011920292202211755),
-        (0.03318122278318339, 0.06341355910108007, 0.03775406687981454)),
+        1.335942366887008,
+        (-0.048750260351578964, -0.06046790847140094, -0.005215356307841774),
+        (0.04378234991142019, 0.05805423048206596, 0.0598687660112452)),
     row("bco_loss", "policy is reference", (0.0, 0.0, 0.0),
         1.3862943611198906, -0.15, 0.15, beta=0.3),
     row("bco_loss", "800 and -800", ((800.0, -800.0), (-800.0, 800.0), (0.0, 0.0)),

@@ -48,5 +48,6 @@ METHODS = (
         "log-ratios per token: long answers cannot win by length",
         "-log σ(β(a/|y_w| - b/|y_l|))",
         Paper("Lambert et al.", "Tulu 3: Pushing Frontiers in Open Language Model Post-Training", 2024, "2411.15124"),
+        per_token=True,
     ),
 )

@@ -10,8 +10,8 @@ from typing import Any
 
 from penchant.errors import InputError
 from penchant.objectives.door import check_constants
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS, DATA, NEEDS, TERMS
 from penchant.records import Array
+from penchant.vocabulary import CHOICES, CONSTANTS, DATA, NEEDS, TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Method:
         formula: One line of plain text; a and b are the log-ratios of chosen and rejected, p̄ a log-prob per token.
         paper: Its source; ``None`` for a sum of methods or a loss of one's own.
         bound: Constants that differ from the function's own defaults.
+        per_token: Whether it ranks answers by means over tokens; left out, if it counts tokens and has no reference.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Method:
     formula: str
     paper: Paper | None = None
     bound: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    per_token: bool | None = None
 
     def __post_init__(self) -> None:
         kinds = [kind for kind in DATA if any(kind in TERMS[name].needs for name in self.inputs)]
@@ -87,6 +89,10 @@ class Method:
     @property
     def needs_reference(self) -> bool:
         return "reference" in self.needs
+
+    @property
+    def ranks_per_token(self) -> bool:
+        return self.uses_lengths and not self.needs_reference if self.per_token is None else self.per_token
 
     @property
     def needs_pairs(self) -> bool:

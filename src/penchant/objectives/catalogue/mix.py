@@ -13,8 +13,8 @@ from penchant.errors import InputError, shorten
 from penchant.objectives import scores
 from penchant.objectives.catalogue.method import Method
 from penchant.objectives.door import objective
-from penchant.objectives.vocabulary import TERMS
 from penchant.records import Array
+from penchant.vocabulary import TERMS
 
 _HOW = "Write sums like '0.8*dpo(beta=0.2) + 0.2*ipo + nll'"
 

@@ -14,8 +14,8 @@ from penchant.arrays import reduce
 from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue.method import Method
 from penchant.objectives.door import is_objective, objective
-from penchant.objectives.vocabulary import CHOICES, CONSTANTS, TERMS
 from penchant.records import Array
+from penchant.vocabulary import CHOICES, CONSTANTS, TERMS
 
 
 def own_method(loss: Callable[..., Array], where: str | None = None) -> Method:

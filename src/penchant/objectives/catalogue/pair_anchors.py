@@ -40,7 +40,7 @@ METHODS = (
         "bco",
         bco_loss,
         "a classifier of good and bad answers, centred on the mean reward",
-        "-log σ(βa - δ) - log σ(δ - βb)",
+        "-log σ(β(a - r̄)) - log σ(β(r̄ - b)), r̄ the running mean",
         Paper("Jung et al.", "Binary Classifier Optimization for Large Language Model Alignment", 2024, "2404.04656"),
     ),
     Method(

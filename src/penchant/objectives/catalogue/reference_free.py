@@ -17,6 +17,7 @@ METHODS = (
             2024,
             "2401.08417",
         ),
+        per_token=False,
     ),
     Method(
         "alphapo",

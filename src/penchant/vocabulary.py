@@ -43,7 +43,10 @@ NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """An input that comes from data, model or loop, not from the user's choice of constants."""
+    """An input that comes from data, model or loop, not from the user's choice of constants.
+
+    ``columns`` are the names under which data may give it, one number per row.
+    """
 
     meaning: str
     needs: tuple[str, ...] = ()
@@ -51,6 +54,9 @@ class Term:
     gradient: bool = True
     positive: bool = False
     binary: bool = False
+    columns: tuple[str, ...] = ()
+    least: float = -math.inf
+    most: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +79,23 @@ class Choice:
 _SUM = "nats, summed over the answer's tokens"
 
 
-def _both(pattern: str, meaning: str, *needs: str, gradient: bool = True, positive: bool = False) -> dict[str, Term]:
+def _both(
+    pattern: str,
+    meaning: str,
+    *needs: str,
+    gradient: bool = True,
+    positive: bool = False,
+    columns: tuple[str, ...] = (),
+) -> dict[str, Term]:
     """A term of pairs for either answer; ``*`` stands for chosen or rejected, ``+`` for w or l."""
     short = {"chosen": "w", "rejected": "l"}
     return {
         pattern.replace("*", side).replace("+", short[side]): Term(
-            meaning.replace("*", side), ("pairs", *needs), gradient=gradient, positive=positive
+            meaning.replace("*", side),
+            ("pairs", *needs),
+            gradient=gradient,
+            positive=positive,
+            columns=tuple(column.replace("*", side) for column in columns),
         )
         for side in ("chosen", "rejected")
     }
@@ -90,10 +107,28 @@ PAIR_TERMS = {
     **_both("*_logps", f"log-prob of the * answer under the policy; {_SUM}"),
     **_both("log_ratio_+", "policy minus reference log-prob of the * answer; nats", "reference"),
     **_both("*_lengths", "tokens of the * answer, exactly those summed", "lengths", gradient=False, positive=True),
-    **_both("*_scores", "rating of the * answer; higher is better", "scores", gradient=False),
-    **_both("*_win_rates", "share of the policy's own answers that the * answer beats", "scores", gradient=False),
-    "preference_probs": Term("probability that the chosen answer is the better", ("pairs", "scores"), gradient=False),
-    "is_tie": Term("true where neither answer is preferred", ("pairs", "ties"), gradient=False, binary=True),
+    **_both(
+        "*_scores",
+        "rating of the * answer; higher is better",
+        "scores",
+        gradient=False,
+        columns=("*_score", "score_*", "*_rating"),
+    ),
+    "preference_probs": Term(
+        "probability that the chosen answer is the better",
+        ("pairs", "scores"),
+        gradient=False,
+        columns=("preference_prob",),
+        least=0,
+        most=1,
+    ),
+    "is_tie": Term(
+        "true where neither answer is preferred",
+        ("pairs", "ties"),
+        gradient=False,
+        binary=True,
+        columns=("is_tie", "tie"),
+    ),
     **_both("policy_*_shared_logps", "policy's log-prob of the * answer's first min(m, n) tokens", "token statistics"),
     **_both(
         "ref_*_shared_logps",
@@ -136,7 +171,9 @@ PAIR_TERMS = {
 ANSWER_TERMS = {
     "log_ratio": Term("policy minus reference log-prob of the answer; nats", ("answers", "reference")),
     "is_desirable": Term("true for a desirable answer", ("answers", "labels"), gradient=False, binary=True),
-    "score": Term("rating of the answer; higher is better", ("answers", "scores"), gradient=False),
+    "score": Term(
+        "rating of the answer; higher is better", ("answers", "scores"), gradient=False, columns=("score", "rating")
+    ),
     "z_ref": Term(
         "baseline of the log-ratio, an estimate of KL(policy, reference); nats",
         ("answers", "mismatched answers"),
@@ -157,9 +194,11 @@ TERMS = {
     **PAIR_TERMS,
     **ANSWER_TERMS,
     **LIST_TERMS,
-    "margin": Term("what the chosen answer's score must lead by", ("margins",), gradient=False),
-    "weight": Term("factor of the row's loss", ("weights",), gradient=False),
-    "reward_baseline": Term("running mean of the implicit rewards", ("reference", "running mean"), gradient=False),
+    "margin": Term("what the chosen answer's score must lead by", ("margins",), gradient=False, columns=("margin",)),
+    "weight": Term("factor of the row's loss", ("weights",), gradient=False, columns=("weight",), least=0),
+    "log_ratio_baseline": Term(
+        "running mean of the log-ratios of all answers; nats", ("reference", "running mean"), gradient=False
+    ),
 }
 
 CONSTANTS = {

@@ -1,0 +1,60 @@
+"""What a training loop keeps from step to step for its loss, and takes along in a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from penchant.records import PairLogps
+
+FILE = "running.json"
+_NEW = 0.1  # the share of the newest step in a moving average
+
+
+class Running:
+    """The mean of all log-ratios so far, and a moving average of KTO's baseline.
+
+    A step's loss sees what earlier steps left, so that it does not depend on how the step is cut and costs no second
+    forward pass. Before the first step both are 0, which is what they are where policy and reference agree.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.count = 0.0
+        self.z_ref: float | None = None
+        self._waiting: list[Tensor] = []
+
+    @property
+    def log_ratio_baseline(self) -> float:
+        """Mean log-ratio of chosen and rejected answers alike, over all rows of all steps so far; nats."""
+        return self.total / self.count if self.count else 0.0
+
+    @torch.no_grad()
+    def add(self, record: PairLogps) -> None:
+        """Remember a micro-batch until its step is over."""
+        both = torch.cat([record.log_ratio_w, record.log_ratio_l]).detach().double()
+        self._waiting.append(torch.stack([both.sum(), both.new_tensor(float(both.numel()))]))
+
+    def settle(self, over_processes: Callable[[Tensor], Tensor]) -> None:
+        """End a step: what was remembered on all processes joins the mean."""
+        if self._waiting:
+            total, count = over_processes(torch.stack(self._waiting).sum(0)).tolist()
+            self.total, self.count, self._waiting = self.total + total, self.count + count, []
+
+    def averaged(self, estimate: Tensor) -> Tensor:
+        """The moving average with a new estimate of KTO's baseline in it."""
+        before = float(estimate) if self.z_ref is None else self.z_ref
+        self.z_ref = (1 - _NEW) * before + _NEW * float(estimate)
+        return estimate.new_tensor(self.z_ref)
+
+    def save(self, folder: str | Path) -> None:
+        kept = {"total": self.total, "count": self.count, "z_ref": self.z_ref}
+        Path(folder, FILE).write_text(json.dumps(kept))
+
+    def load(self, folder: str | Path) -> None:
+        kept = json.loads(Path(folder, FILE).read_text())
+        self.total, self.count, self.z_ref = kept["total"], kept["count"], kept["z_ref"]
