@@ -22,7 +22,8 @@ import torch
 from hypothesis import strategies as st
 
 from penchant import numpy as oracle
-from penchant.objectives import LOSSES, METHODS, Method, vocabulary
+from penchant import vocabulary
+from penchant.objectives import LOSSES, METHODS, Method
 from penchant.vocabulary import TERMS, Shape
 
 
