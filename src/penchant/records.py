@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Array: TypeAlias = Any
@@ -12,14 +12,24 @@ Array: TypeAlias = Any
 
 
 class Message(TypedDict):
-    """One turn of a conversation, in the shape that chat templates take."""
+    """One turn of a conversation, in the shape that chat templates take.
+
+    A turn that calls tools has ``tool_calls`` in the shape of OpenAI's interface, arguments as an object; a tool's turn
+    may name the tool and the call that it answers.
+    """
 
     role: Role
     content: str
+    tool_calls: NotRequired[Sequence[Mapping[str, Any]]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
 
 
 Numbers: TypeAlias = Mapping[str, float]
 """What else a row states, by the vocabulary's name of the term: ratings, a margin, a weight."""
+
+TemplateArgs: TypeAlias = Mapping[str, Any]
+"""What a chat template takes besides the turns: ``tools``, and switches such as ``enable_thinking``."""
 
 Prompt: TypeAlias = str | tuple[Message, ...]
 """A prompt as plain text, or as the turns of a conversation that come before the answer."""
@@ -34,6 +44,7 @@ class PreferencePair:
     rejected: str
     source: str
     numbers: Numbers = field(default_factory=dict)
+    template_args: TemplateArgs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,22 @@ class LabelledAnswer:
     label: bool
     source: str
     numbers: Numbers = field(default_factory=dict)
+    template_args: TemplateArgs = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedAnswers:
+    """Answers to one prompt in the order of the row, each with a score, higher is better; ``source`` is ``file:line``.
+
+    Scores are ratings where the row states them. Where it states ranks, first is best, they are the ranks' negatives.
+    """
+
+    prompt: Prompt
+    answers: tuple[str, ...]
+    scores: tuple[float, ...]
+    source: str
+    numbers: Numbers = field(default_factory=dict)
+    template_args: TemplateArgs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ class TokenExaminer:
         places: list[int] = []
         for index, row in enumerate(rows):
             try:
-                rendered.append(self.style.render(row.prompt, row.source))
+                rendered.append(self.style.render(row.prompt, row.source, row.template_args))
                 places.append(index)
             except InputError as fault:
                 yield index, fault

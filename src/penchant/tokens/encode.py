@@ -54,7 +54,7 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
     result: Encoding[TokenPair] = Encoding(total=len(pairs))
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
-        prompts = [style.render(pair.prompt, pair.source) for pair in batch]
+        prompts = [style.render(pair.prompt, pair.source, pair.template_args) for pair in batch]
         tokenised = tokenise(prompts, [(pair.chosen, pair.rejected) for pair in batch], style)
         for pair, whole in zip(batch, tokenised, strict=True):
             fitted = _fit(whole, settings, style, result, pair.source)
@@ -79,7 +79,7 @@ def encode_answers(
     result: Encoding[TokenAnswer] = Encoding(total=len(answers))
     for start in range(0, len(answers), _BATCH):
         batch = answers[start : start + _BATCH]
-        prompts = [style.render(answer.prompt, answer.source) for answer in batch]
+        prompts = [style.render(answer.prompt, answer.source, answer.template_args) for answer in batch]
         tokenised = tokenise(prompts, [(answer.completion,) for answer in batch], style)
         for answer, whole in zip(batch, tokenised, strict=True):
             fitted = _fit(whole, settings, style, result, answer.source)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from penchant.errors import InputError, shorten
-from penchant.records import Prompt
+from penchant.records import Prompt, TemplateArgs
 
 _MARK = "PENCHANTANSWER"
+NO_ARGS: TemplateArgs = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,20 @@ class PromptStyle:
             cls(tokenizer, chat, *_finished_turn(tokenizer)) if chat else cls(tokenizer, chat, tokenizer.eos_token_id)
         )
 
-    def render(self, prompt: Prompt, source: str) -> str:
+    def render(self, prompt: Prompt, source: str, template_args: TemplateArgs = NO_ARGS) -> str:
         """The text the model sees before the answer's first token.
 
         Raises:
             InputError: if a conversation meets a tokenizer without a template, or the template refuses it.
         """
         if not self.chat:
+            if template_args:
+                raise InputError(
+                    "the row has tools or switches for a chat template, and none is in use",
+                    where=source,
+                    got=shorten(sorted(template_args)),
+                    fix="Take a model whose tokenizer has one, or drop the columns",
+                )
             if isinstance(prompt, str):
                 return prompt
             raise InputError(
@@ -66,7 +75,11 @@ class PromptStyle:
 
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
         try:
-            return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+            return str(
+                self.tokenizer.apply_chat_template(
+                    messages, add_generation_prompt=True, tokenize=False, **template_args
+                )
+            )
         except TemplateError as error:
             raise InputError(
                 f"the model's chat template refuses this prompt: {error}", where=source, got=shorten(prompt)
