@@ -115,7 +115,7 @@ def test_the_mean_of_log_ratios_is_that_of_earlier_steps_however_they_are_cut(ti
         first = trainer.training_step(trainer.model, {"rows": rows})
         means.append(trainer.running.log_ratio_baseline)
         with torch.no_grad(), trainer._engaged():
-            record = trainer._record(trainer.model, rows, torch.zeros(()))
+            record = trainer.recorder.record(trainer.model, rows, torch.zeros(()))
         both = torch.cat([record.log_ratio_w, record.log_ratio_l])
         assert means[-1] == pytest.approx(both.mean().item(), rel=1e-9)
         second = trainer.training_step(trainer.model, {"rows": rows})

@@ -15,18 +15,18 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_measures, pair_measures
 from penchant.errors import InputError
-from penchant.logps import AdapterOff, Batch, FrozenCopy, Group, Reference, choose_engine
+from penchant.logps import AdapterOff, FrozenCopy, Reference, choose_engine
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
-from penchant.records import AnswerLogps, PairLogps, TokenAnswer, TokenPair
+from penchant.records import PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut, joined
+from penchant.training.recorder import Record, Recorder, Rows
 from penchant.training.running import Running
 from penchant.training.stored import stored_reference
 
-Rows = list[Any]
 _AGREEMENT = 1e-3
 
 
@@ -138,7 +138,7 @@ class PreferenceTrainer(Trainer):
         slope by each of them; then every micro-batch again with its slopes, so that memory does not grow with the step.
         """
         with torch.no_grad(), self._engaged():
-            records = [self._record(model, part, z_ref) for part in parts]
+            records = [self.recorder.record(model, part, z_ref) for part in parts]
         whole = joined(records)
         leaves = [value.requires_grad_() for value in whole.policy]
         loss = self._whole_loss(whole, [row for part in parts for row in part])
@@ -146,7 +146,7 @@ class PreferenceTrainer(Trainer):
         start = 0
         for part, record in zip(parts, records, strict=True):
             with self._engaged():
-                policy = self._record(model, part, z_ref).policy
+                policy = self.recorder.record(model, part, z_ref).policy
                 pulls = [
                     (slope[start : start + len(part)] * own).sum() for slope, own in zip(slopes, policy, strict=True)
                 ]
@@ -156,7 +156,7 @@ class PreferenceTrainer(Trainer):
                 self.meter.add(self._measures(record))
         return loss.detach()
 
-    def _whole_loss(self, record: PairLogps | AnswerLogps, rows: Rows) -> Tensor:
+    def _whole_loss(self, record: Record, rows: Rows) -> Tensor:
         """The one loss of all rows; the mean where the function gives several numbers."""
         inputs = self._inputs(record)
         loss: Tensor = self.method.loss(**inputs, **self.constants).mean()
@@ -206,7 +206,7 @@ class PreferenceTrainer(Trainer):
     def _evaluated(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """Losses and metrics of one batch; a loss that couples rows is taken batch by batch, as in training."""
         parts = self._cut(rows)
-        record = joined([self._record(model, part, z_ref) for part in parts])
+        record = joined([self.recorder.record(model, part, z_ref) for part in parts])
         ordered = [row for part in parts for row in part]
         if self.method.couples_rows:
             return self._whole_loss(record, ordered).expand(len(rows)), self._measures(record)
@@ -229,9 +229,8 @@ class PreferenceTrainer(Trainer):
             return
         self.model.train()
         for part in self._cut(rows):
-            batch = self._lay_out([(row.prompt_ids, [first_answer(row)]) for row in part])
-            with torch.no_grad(), self._engaged():
-                gap = (self._logps(self.model, batch) - self._ref_logps(batch)).abs().max().item()
+            with self._engaged():
+                gap = self.recorder.gap(self.model, part)
             if not gap <= _AGREEMENT:
                 raise InputError(
                     "policy and reference disagree before the first step, so margins would not start at 0",
@@ -243,14 +242,14 @@ class PreferenceTrainer(Trainer):
 
     def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
-        record = self._record(model, rows, z_ref)
+        record = self.recorder.record(model, rows, z_ref)
         losses = self._row_losses(record, rows)
         if "log_ratio_baseline" in self.method.inputs:
             self.running.add(self._scored(record))
         with torch.no_grad():
             return losses, self._measures(record)
 
-    def _row_losses(self, record: PairLogps | AnswerLogps, rows: Rows) -> Tensor:
+    def _row_losses(self, record: Record, rows: Rows) -> Tensor:
         """The loss of each row, times its weight where the data give one."""
         losses: Tensor = self.method.loss(**self._inputs(record), **self.constants, reduction="none")
         self._check_finite(losses, rows)
@@ -267,11 +266,7 @@ class PreferenceTrainer(Trainer):
                 fix="Nothing was saved since the last checkpoint. Lower --learning-rate, or use --dtype float32",
             )
 
-    def _record(self, model: Any, rows: Rows, z_ref: Tensor) -> PairLogps | AnswerLogps:
-        pairs = isinstance(rows[0], TokenPair)
-        return self._pair_logps(model, rows) if pairs else self._answer_logps(model, rows, z_ref)
-
-    def _inputs(self, record: PairLogps | AnswerLogps) -> dict[str, Any]:
+    def _inputs(self, record: Record) -> dict[str, Any]:
         """What the loss asks for: of the log-probs, of what the data state, of what the loop keeps."""
         scored = self._scored(record)
         kept = {"log_ratio_baseline": self.running.log_ratio_baseline, **scored.numbers}
@@ -281,34 +276,13 @@ class PreferenceTrainer(Trainer):
         """The record with log-probs per token where the settings say so."""
         return record.per_token() if self.args.length_normalize else record
 
-    def _numbers(self, rows: Rows) -> dict[str, Tensor]:
-        """What the rows state, as tensors."""
-        return {
-            name: torch.tensor([row.numbers[name] for row in rows], dtype=torch.float64, device=self.args.device)
-            for name in rows[0].numbers
-        }
-
-    def _measures(self, record: PairLogps | AnswerLogps) -> Measures:
+    def _measures(self, record: Record) -> Measures:
         measure: Callable[..., Measures] = pair_measures if isinstance(record, PairLogps) else answer_measures
         found = measure(self.method, self.constants, record)
         if self.args.length_normalize:
             scored = measure(self.method, self.constants, record.per_token())
             found |= {name: value for name, value in scored.items() if name.startswith("rewards/")}
         return found
-
-    def _pair_logps(self, model: Any, rows: list[TokenPair]) -> PairLogps:
-        batch = self._lay_out([(row.prompt_ids, [row.chosen_ids, row.rejected_ids]) for row in rows])
-        policy_w, policy_l = self._logps(model, batch).view(-1, 2).unbind(1)
-        ref_w, ref_l = self._ref_logps(batch).view(-1, 2).unbind(1) if self.reference else (None, None)
-        lengths_w, lengths_l = batch.lengths.view(-1, 2).unbind(1)
-        return PairLogps(policy_w, policy_l, ref_w, ref_l, lengths_w, lengths_l, self._numbers(rows))
-
-    def _answer_logps(self, model: Any, rows: list[TokenAnswer], z_ref: Tensor) -> AnswerLogps:
-        batch = self._lay_out([(row.prompt_ids, [row.completion_ids]) for row in rows])
-        policy = self._logps(model, batch)
-        reference = self._ref_logps(batch) if self.reference else None
-        labels = torch.tensor([row.label for row in rows], device=self.args.device)
-        return AnswerLogps(policy, reference, batch.lengths, labels, z_ref, self._numbers(rows))
 
     @torch.no_grad()
     def _z_ref(self, model: Any, rows: Rows) -> Tensor:
@@ -319,30 +293,20 @@ class PreferenceTrainer(Trainer):
             return torch.tensor(self.args.fixed_z_ref, device=self.args.device)
         sums = []
         for part in self._cut(rows):
-            batch = self._lay_out([(row.prompt_ids, [row.mismatched_ids]) for row in part])
-            ratios = self._logps(model, batch) - self._ref_logps(batch)
-            ratios = ratios / batch.lengths if self.args.length_normalize else ratios
+            ratios = self.recorder.mismatched(model, part, per_token=self.args.length_normalize)
             sums.append(torch.stack([ratios.sum(), ratios.new_tensor(len(part))]))
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         estimate = (ratio_sum / count).clamp(min=0)
         moving = self.args.z_ref == "ema" and model.training
         return self.running.averaged(estimate) if moving else estimate
 
-    def _logps(self, model: Any, batch: Batch) -> Tensor:
-        with self.compute_loss_context_manager():
-            return self.engine.logps(model, batch)
-
-    def _ref_logps(self, batch: Batch) -> Tensor:
-        assert self.reference is not None, "asked for the reference of a method without one"
-        with self.compute_loss_context_manager():
-            return self.reference.logps(self.engine, batch)
-
-    def _lay_out(self, groups: list[Group]) -> Batch:
-        return self.engine.lay_out(groups, self.args.device)
+    @property
+    def recorder(self) -> Recorder:
+        """What computes the log-probs of rows, with the engine and the reference as they are now."""
+        return Recorder(self.engine, self.reference, self.args.device, self.compute_loss_context_manager)
 
     def _engaged(self) -> AbstractContextManager[None]:
-        models = [self.model] if self.reference is None else [self.model, self.reference.model]
-        return self.engine.engaged(*models)
+        return self.recorder.engaged(self.model)
 
     def _cut(self, rows: Sequence[Any]) -> list[Rows]:
         limits = {"max_rows": self.args.micro_batch_size, "max_tokens": self.args.micro_batch_tokens}
@@ -382,11 +346,6 @@ class PreferenceTrainer(Trainer):
 def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:
     """A schedule's factor with its linear warm-up at 1/(warmup + 1), 2/(warmup + 1), ..."""
     return lambda step: (step + 1) / (warmup + 1) if step < warmup else factor(step)
-
-
-def first_answer(row: TokenPair | TokenAnswer) -> list[int]:
-    """The chosen answer of a pair, or the answer."""
-    return row.chosen_ids if isinstance(row, TokenPair) else row.completion_ids
 
 
 def default_reference(model: Any) -> Reference:
