@@ -12,9 +12,6 @@ from tests_support import labelled_rows, pair_rows, write_jsonl
 import penchant
 from penchant.errors import InputError
 from penchant.objectives import METHODS
-from penchant.training.inputs import missing_inputs
-
-TRAINABLE = [name for name, method in METHODS.items() if not missing_inputs(method)]
 
 
 @pytest.fixture
@@ -31,8 +28,8 @@ def run(tiny_model_folder, pairs_file, labelled_file, tmp_path):
 
 
 @pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
-@pytest.mark.parametrize("method", TRAINABLE)
-def test_every_method_trains_and_leaves_a_run_folder(run, method, lora, tmp_path):
+@pytest.mark.parametrize("method", ["dpo", "ipo", "kto", "simpo", "orpo"])
+def test_a_run_lowers_its_loss_and_leaves_a_folder(run, method, lora, tmp_path):
     result = run(method, lora=lora, num_train_epochs=3, learning_rate=5e-3 if lora else 3e-4)
     losses = [line["loss"] for line in result.history if "loss" in line]
     assert len(losses) == 9
