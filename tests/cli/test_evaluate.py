@@ -40,9 +40,17 @@ def test_score_says_what_it_computed_and_what_it_could_not(capsys, table):
     assert one["margins"]["value"] == pytest.approx(0.5 * (1.0 - 2.0) / 2)
 
 
-def test_score_and_tables_load_no_torch(table):
+def test_scores_tables_and_rules_load_no_torch(table):
     program = "import sys\nfrom penchant.cli import main\nmain(sys.argv[1:])\nassert 'torch' not in sys.modules\n"
-    for arguments in (["score", str(table)], ["evaluate", "--table", str(table)]):
+    folder = table.parent
+    (folder / "rule.py").write_text("def rate(prompt, answer): return len(answer)\n")
+    answers = write_jsonl(folder / "a.jsonl", [{"prompt": "q", "completion": "a"}, {"prompt": "q", "completion": "bb"}])
+    rule = ["--rule", f"{folder}/rule.py:rate", "--cache", str(folder)]
+    for arguments in (
+        ["score", str(table)],
+        ["evaluate", "--table", str(table)],
+        ["judge", str(answers), "--output", str(folder / "o.jsonl"), *rule],
+    ):
         done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 

@@ -6,9 +6,11 @@ from cyclopts import App
 
 import penchant
 from penchant.cli.check import check
+from penchant.cli.compare import compare
 from penchant.cli.demo import demo
 from penchant.cli.evaluate import evaluate
 from penchant.cli.explain import explain
+from penchant.cli.judge import judge
 from penchant.cli.lint import lint
 from penchant.cli.logps import logps
 from penchant.cli.methods import methods
@@ -25,7 +27,7 @@ app = App(
     version_flags=["--version"],
 )
 for command in (
-    *(train, lint, show, evaluate, sample, score, logps),
+    *(train, lint, show, evaluate, sample, judge, compare, score, logps),
     *(methods, explain, check, practice, demo),
 ):
     app.command(command)

@@ -9,9 +9,14 @@ from typing import Any
 
 
 def print_json(result: Any) -> None:
+    """Print what :func:`as_json` gives."""
+    print(as_json(result))
+
+
+def as_json(result: Any) -> str:
     """A dataclass, or plain values, as strict JSON: what is not a finite number is null."""
     value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,208 @@
+"""``penchant compare``: which of two models' answers a judge prefers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penchant.cli.judge import JudgeOptions, progress, verdict_lines
+from penchant.errors import InputError
+
+if TYPE_CHECKING:
+    from penchant.evaluation.answers import Answered
+    from penchant.evaluation.asking import Match
+    from penchant.evaluation.compare import Comparison
+    from penchant.evaluation.length_controlled import LengthControlled
+    from penchant.evaluation.statistics import Share
+
+_FILES = (".jsonl", ".ndjson", ".json", ".parquet")
+_SHOWN = 600
+
+
+def compare(
+    first: str,
+    second: str,
+    *,
+    options: JudgeOptions,
+    prompts: Path | None = None,
+    output: Path = Path("runs/compare"),
+    samples: int = 1,
+    max_new_tokens: int = 256,
+    temperature: float = 0.7,
+    seed: int = 0,
+    batch_size: int = 32,
+    json: bool = False,
+) -> None:
+    """Win rate of one model over another, with its interval and at equal answer lengths.
+
+    Models are sampled first, into the output folder; called again after a kill, it goes on.
+
+    Parameters
+    ----------
+    first
+        A file of answers, or a model: a run folder, an adapter, a .gguf file or a hub name.
+    second
+        What it is compared with.
+    prompts
+        A file of prompts; needed for a model, and otherwise what the comparison is limited to.
+    output
+        A folder for sampled answers, every match, and the numbers.
+    samples
+        Answers per prompt that a model gives.
+    max_new_tokens
+        Where a model's answer that does not end is cut.
+    temperature
+        Of the sampling; 0 takes the most probable token.
+    seed
+        Fixes the answers.
+    batch_size
+        Answers drawn at once.
+    json
+        Print the numbers as JSON.
+    """
+    from penchant.cli.show import as_json
+    from penchant.evaluation.compare import compare_answers
+    from penchant.evaluation.judge import write_rows
+
+    if first == second:
+        raise InputError("both sides are the same", got=first, fix="Give two files or models")
+    judge, cache = options.open()
+    drawing = {
+        "samples": samples,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "batch_size": batch_size,
+        "chat_template": options.chat_template,
+    }
+    one = _answers(first, prompts, output / "first.jsonl", drawing, options, quiet=json)
+    other = _answers(second, prompts, output / "second.jsonl", drawing, options, quiet=json)
+    result, found = compare_answers(
+        judge, (first, second), one, other, cache, again=options.again, on_reply=progress(quiet=json)
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    write_rows(output / "matches.jsonl", map(_row, found))
+    numbers = as_json(result)
+    (output / "comparison.json").write_text(numbers + "\n", encoding="utf-8")
+    if json:
+        print(numbers)
+    else:
+        _show(result, found, output)
+
+
+def _answers(
+    name: str, prompts: Path | None, path: Path, drawing: Mapping[str, Any], options: JudgeOptions, *, quiet: bool
+) -> Mapping[str, Answered]:
+    """The answers in a file, or the ones that a model gives; of the given prompts alone."""
+    from penchant.evaluation.answers import read_answers
+    from penchant.evaluation.prompts import prompt_key, read_prompts
+
+    asked = read_prompts(prompts) if prompts is not None else None
+    if Path(name).suffix.lower() in _FILES:
+        found = read_answers([name])
+    elif asked is None:
+        raise InputError("a model needs prompts to answer", got=name, fix="Give --prompts, or a file of answers")
+    else:
+        from penchant.cli.train import require_training
+
+        require_training()
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        from penchant.evaluation.sampling import SampleSettings, sample_to_file
+        from penchant.models import load_model
+
+        loaded = load_model(name, dtype=options.dtype, trust_remote_code=options.trust_remote_code)
+        tell = (lambda done, total: None) if quiet else _sampled(name)
+        result = sample_to_file(loaded, asked, path, SampleSettings(**drawing), on_batch=tell)
+        if result.too_long and not quiet:
+            print(f"left out   {len(result.too_long)} prompts too long for sampling ({result.too_long[0]})")
+        found = read_answers([path])
+    if asked is None:
+        return found
+    wanted = {prompt_key(prompt) for prompt in asked.prompts}
+    return {key: one for key, one in found.items() if key in wanted}
+
+
+def _sampled(name: str) -> Any:
+    return lambda done, total: print(f"           {name}: {done} of {total} answers", flush=True)
+
+
+def _row(match: Match) -> dict[str, Any]:
+    from penchant.evaluation.prompts import plain
+
+    verdict = {"orders": match.orders} if match.orders else {"scores": match.scores}
+    row = {"prompt": plain(match.prompt), "first": match.first, "second": match.second, "preference": match.preference}
+    return row | verdict
+
+
+def _show(result: Comparison, found: list[Match], output: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{result.coverage.pairs:,} pairs of answers to {result.coverage.prompts:,} prompts; judge: {result.judge}"
+    )
+    for line in _left_out(result):
+        console.print(line)
+    table = Table("", result.first, result.second)
+    table.add_row("wins", f"{result.wins:,}", f"{result.losses:,}")
+    controlled = result.length_controlled
+    for name, share in (("win rate", result.win_rate), ("at equal lengths", _share(controlled))):
+        if share is not None:
+            table.add_row(name, _percent(share.value, share.low, share.high), f"{1 - share.value:.1%}")
+    for unit in ("characters", "words"):
+        sizes = [getattr(one, unit) for one in result.lengths]
+        table.add_row(f"{unit} per answer", *(f"{one.value:.0f} [{one.low:.0f}, {one.high:.0f}]" for one in sizes))
+    console.print(table)
+    console.print(f"{result.ties:,} ties count as half; intervals are 95 %")
+    if isinstance(controlled, str):
+        console.print(f"no win rate at equal lengths: {controlled}")
+    for line in verdict_lines(result):
+        console.print(line)
+    console.print(f"\n{result.verdict}")
+    _show_examples(console, found, result)
+    console.print(f"\nsaved      {output}/comparison.json and every match in {output}/matches.jsonl")
+
+
+def _share(controlled: LengthControlled | str) -> Share | None:
+    return None if isinstance(controlled, str) else controlled.win_rate
+
+
+def _left_out(result: Comparison) -> list[str]:
+    coverage = result.coverage
+    counts = {
+        f"prompts that only {result.first} answers": coverage.only_first,
+        f"prompts that only {result.second} answers": coverage.only_second,
+        "answers without a counterpart": coverage.uneven,
+        "pairs without a verdict": coverage.faults,
+    }
+    lines = [f"left out: {count:,} {what}" for what, count in counts.items() if count]
+    return [*lines, f"{coverage.identical:,} pairs of equal answers are ties"] if coverage.identical else lines
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    return f"{value:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _show_examples(console: Any, found: list[Match], result: Comparison) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from penchant.evaluation.compare import examples
+
+    for name, chosen in zip((result.first, result.second), examples(found), strict=True):
+        for match in chosen[:1]:
+            prompt = match.prompt if isinstance(match.prompt, str) else match.prompt[-1]["content"]
+            console.print(f"\n{name} preferred ({match.preference:.2f} for {result.first}): {_cut(prompt, 200)}")
+            table = Table(result.first, result.second)
+            table.add_row(Text(_cut(match.first, _SHOWN)), Text(_cut(match.second, _SHOWN)))
+            console.print(table, soft_wrap=False)
+
+
+def _cut(text: str, limit: int) -> str:
+    """The beginning of a text, without characters that would move the cursor or the order of what follows."""
+    kept = "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text[:limit])
+    return kept + ("…" if len(text) > limit else "")
