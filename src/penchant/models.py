@@ -27,7 +27,9 @@ class LoadedModel:
     name: str
 
 
-def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = False) -> LoadedModel:
+def load_model(
+    name: str, *, dtype: str = "float32", trust_remote_code: bool = False, merge: bool = True
+) -> LoadedModel:
     """Load a model and its tokenizer.
 
     Args:
@@ -35,6 +37,7 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
             a ``.gguf`` file or a folder with one (dequantised), or a name on the hub.
         dtype: Type of the weights: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"float64"``.
         trust_remote_code: Whether code that comes with the model may run.
+        merge: False leaves an adapter beside its base, ready to go on learning.
 
     Raises:
         InputError: if there is no such model, a folder has no weights, or the type is unknown.
@@ -46,7 +49,7 @@ def load_model(name: str, *, dtype: str = "float32", trust_remote_code: bool = F
     path = Path(name)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if path.is_dir() and (path / "adapter_config.json").is_file():
-        return _merge_adapter(path, dtype, trust_remote_code)
+        return _with_adapter(path, dtype, trust_remote_code, merge)
     source, gguf = _locate(path, name)
     if gguf:
         options["gguf_file"] = gguf
@@ -125,8 +128,8 @@ def _locate(path: Path, name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def _merge_adapter(path: Path, dtype: str, trust_remote_code: bool) -> LoadedModel:
-    """Load the adapter's base and merge the adapter, so that a new adapter starts from, and refers to, the sum."""
+def _with_adapter(path: Path, dtype: str, trust_remote_code: bool, merge: bool) -> LoadedModel:
+    """Load the adapter's base, and put the adapter beside it or into it."""
     from peft import PeftConfig, PeftModel
 
     base_name = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
@@ -134,9 +137,12 @@ def _merge_adapter(path: Path, dtype: str, trust_remote_code: bool) -> LoadedMod
     if not any(path.glob("adapter_model.*")):
         raise InputError("the adapter folder has no weights", where=str(path), fix="Give a folder with adapter_model")
     try:
-        merged = PeftModel.from_pretrained(base.model, str(path)).merge_and_unload().requires_grad_(True)
+        model = PeftModel.from_pretrained(base.model, str(path), is_trainable=not merge)
     except Exception as error:
         raise InputError(f"cannot load the adapter: {' '.join(str(error).split())}", where=str(path)) from error
+    if not merge:
+        return LoadedModel(model, base.tokenizer, f"adapter {path} on {base.description}", str(path))
+    merged = model.merge_and_unload().requires_grad_(True)
     return LoadedModel(merged, base.tokenizer, f"adapter {path} merged into {base.description}", str(path))
 
 

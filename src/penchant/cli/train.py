@@ -33,6 +33,8 @@ def train(
     max_length: int | None = None,
     truncation: str | None = None,
     chat_template: str | None = None,
+    reference: str | None = None,
+    stages: bool = False,
     lora: bool | None = None,
     lora_r: int | None = None,
     dtype: str | None = None,
@@ -82,6 +84,11 @@ def train(
         What happens to longer rows: drop, keep_start (cut the answer) or keep_end (cut the prompt). [default: drop]
     chat_template
         auto (the tokenizer's, if it has one) or none (plain text). [default: auto]
+    reference
+        What the policy is compared with: initial (itself before training), adapter-off, adapter:FOLDER, store:FOLDER,
+        none, or another model's folder or name. [default: initial]
+    stages
+        Train on the data files one after the other, each stage from, and compared with, the model before (sDPO).
     lora
         Train an adapter (--lora) or all weights (--no-lora). [default: --lora]
     lora_r
@@ -91,7 +98,8 @@ def train(
     seed
         Fixes the order of the data and the adapter's start. [default: 42]
     """
-    given = {name: value for name, value in locals().items() if value is not None and name not in ("config", "options")}
+    apart = ("config", "options", "stages")
+    given = {name: value for name, value in locals().items() if value is not None and name not in apart}
     extra = {name.replace("-", "_"): parse_value(value) for name, value in options.items()}
     merged: dict[str, Any] = (read_config(config) if config else {}) | given | extra
     for required in ("model", "data"):
@@ -103,7 +111,13 @@ def train(
     require_training()
     import penchant
 
-    penchant.train(**merged, command=command_line())
+    if stages:
+        from penchant.training.stages import train_in_stages
+
+        merged.setdefault("output_dir", "runs/stages")
+        train_in_stages(**merged, command=command_line())
+    else:
+        penchant.train(**merged, command=command_line())
 
 
 def command_line() -> str:

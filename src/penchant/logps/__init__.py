@@ -4,7 +4,15 @@ from penchant.logps.choice import choose_engine
 from penchant.logps.engine import Batch, Engine
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
-from penchant.logps.reference import AdapterOff, FrozenCopy, Reference, Stored
+from penchant.logps.reference import (
+    AdapterOff,
+    FrozenCopy,
+    OtherAdapter,
+    Reference,
+    SeparateModel,
+    Stored,
+    Uniform,
+)
 from penchant.logps.store import ReferenceStore, Source
 
 __all__ = [
@@ -14,11 +22,14 @@ __all__ = [
     "Engine",
     "FrozenCopy",
     "Group",
+    "OtherAdapter",
     "PackedBatch",
     "Reference",
     "ReferenceStore",
+    "SeparateModel",
     "Source",
     "Stored",
+    "Uniform",
     "answer_logps",
     "choose_engine",
 ]

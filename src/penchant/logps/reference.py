@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +44,70 @@ class AdapterOff:
     def logps(self, engine: Engine, batch: Batch) -> Tensor:
         with self.model.disable_adapter():
             return engine.logps(self.model, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAdapter:
+    """The policy's own base with another adapter, which stands still beside the one that learns."""
+
+    model: Any
+    adapter: str
+    description: str
+
+    @torch.no_grad()
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+        with _switched(self.model, self.adapter):
+            return engine.logps(self.model, batch)
+
+
+@contextmanager
+def _switched(model: Any, adapter: str) -> Iterator[None]:
+    """Adapter layers with another adapter in use while the block runs.
+
+    peft's own ``set_adapter`` would also change which weights take gradients, under the policy's graph.
+    """
+    layers = [module for module in model.modules() if hasattr(module, "_active_adapter")]
+    before = [layer._active_adapter for layer in layers]
+    try:
+        for layer in layers:
+            layer._active_adapter = [adapter]
+        yield
+    finally:
+        for layer, active in zip(layers, before, strict=True):
+            layer._active_adapter = active
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateModel:
+    """Another model, with the engine that was found to agree on it; it need not be of the policy's kind.
+
+    Attributes:
+        model: The policy: the trainer engages its engine on this one.
+        frozen: The reference itself.
+        engine: What computes on ``frozen``.
+    """
+
+    model: Any
+    frozen: Any
+    engine: Engine
+    description: str
+
+    @torch.no_grad()
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+        device = next(self.frozen.parameters()).device
+        with self.engine.engaged(self.frozen):
+            return self.engine.logps(self.frozen, self.engine.lay_out(batch.groups, device)).to(batch.target_N.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """No reference for a method that has one in its formula: every answer counts as equally likely before training."""
+
+    model: Any
+    description: str = "none: the method's reference log-probs are set to 0, so the policy's own log-probs are compared"
+
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return torch.zeros(len(batch.lengths), dtype=torch.float64, device=batch.target_N.device)
 
 
 @dataclass(frozen=True, slots=True)

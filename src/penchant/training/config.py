@@ -15,6 +15,7 @@ from penchant.errors import InputError, shorten
 from penchant.objectives import Method, get_method
 from penchant.training.inputs import check_trainable
 from penchant.training.presets import preset_learning_rate
+from penchant.training.reference_choice import check_choice
 
 _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
@@ -41,6 +42,12 @@ class PreferenceConfig(TrainingArguments):
             ``per_device_train_batch_size * gradient_accumulation_steps * processes`` where those are given, else 16.
         micro_batch_size: Most rows in one forward pass; left out, only ``micro_batch_tokens`` limits it.
         micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
+        reference: What the policy is compared with: ``initial`` (the policy before training), ``adapter-off`` (the base
+            without any adapter), a model's folder or hub name, ``adapter:FOLDER`` (another adapter on the same base),
+            ``store:FOLDER`` (``initial``, kept in a store), or ``none`` (its log-probs count as 0).
+        reference_bits: Load a reference that is a model of its own in 4 or 8 bits.
+        reference_every: Move the reference every so many steps (TR-DPO); left out, it stands still.
+        reference_mix: The policy's share in the reference after a move; left out, 1: it becomes the policy.
         reference_store: A folder that keeps reference log-probs between runs; left out, every step computes them.
         z_ref: Where KTO's baseline comes from: ``batch`` (answers set under other prompts, over the whole step),
             ``ema`` (a moving average of that estimate, a tenth of it new at every step), ``zero``, or a number of nats
@@ -68,6 +75,10 @@ class PreferenceConfig(TrainingArguments):
     batch_size: int | None = None
     micro_batch_size: int | None = None
     micro_batch_tokens: int = 1024
+    reference: str = "initial"
+    reference_bits: int | None = None
+    reference_every: int | None = None
+    reference_mix: float | None = None
     reference_store: str | None = None
     z_ref: str | float = "batch"
     weighted: bool = False
@@ -103,8 +114,7 @@ class PreferenceConfig(TrainingArguments):
         check_trainable(method)
         self.constants = {name: self.constants[name] for name in self.constants}
         method.with_constants(self.constants)
-        if self.reference_store is not None and not method.needs_reference:
-            raise InputError(f"method {method.name!r} has no reference, so reference_store has no effect")
+        self._check_reference(method)
         self._check_switches(method)
         self._check_ranges()
         self._settle_batch_size()
@@ -122,6 +132,14 @@ class PreferenceConfig(TrainingArguments):
                 fix="Start with accelerate launch -m penchant train ...",
             )
         self._refuse_unsupported()
+        check_choice(self)
+
+    def _check_reference(self, method: Method) -> None:
+        if method.needs_reference or self.reference == "none":
+            return
+        for name in ("reference", "reference_bits", "reference_every", "reference_mix", "reference_store"):
+            if getattr(self, name) not in (None, "initial"):
+                raise InputError(f"method {method.name!r} has no reference, so {name} has no effect")
 
     def _check_switches(self, method: Method) -> None:
         if self.length_normalize and method.uses_lengths:

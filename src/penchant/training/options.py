@@ -38,6 +38,7 @@ _AT_LEAST = {
     "max_length": 2,
     "max_steps": 1,
     "num_train_epochs": 1e-9,
+    "reference_every": 1,
     "save_steps": 1e-9,
     "save_total_limit": 1,
     "seed": 0,
@@ -61,6 +62,7 @@ FIXED_ON_RESUME = (
     ),
     *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "max_length", "seed", "truncation"),
     *("z_ref", "length_normalize", "weighted", "beta_end"),
+    *("reference", "reference_bits", "reference_every", "reference_mix"),
     *map(shown, CONSTANTS),
     *(set(CHOICES) - {"reduction"}),
 )

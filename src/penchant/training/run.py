@@ -19,6 +19,7 @@ from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
+from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.config import PreferenceConfig
 from penchant.training.inputs import terms_of_data
 from penchant.training.noise import noise_report
@@ -40,6 +41,7 @@ class TrainResult:
         tokenizer: Its tokenizer.
         metrics: The last evaluation's metrics, or the last training step's where there was none.
         history: Every log line, in order.
+        reference: What the policy was compared with; None for a method without one.
     """
 
     output_dir: Path
@@ -47,6 +49,7 @@ class TrainResult:
     tokenizer: Any
     metrics: dict[str, float]
     history: list[dict[str, float]]
+    reference: Any = None
 
 
 def train(
@@ -97,6 +100,7 @@ def train(
     request |= {"eval_split": eval_split or None, "format": format, "trust_remote_code": trust_remote_code or None}
     _check_request(eval_data, eval_split, resume)
     check_free(folder, resume=resume)
+    options = continued(model, options)
     config = make_config(folder, method, options, evaluates=bool(eval_data or eval_split))
     request = {name: value for name, value in request.items() if value is not None} | resolved_options(config, options)
     if resume:
@@ -119,7 +123,9 @@ def train(
             if trainer.is_world_process_zero():
                 show_first(console, train_rows[0], loaded.tokenizer)
             if not resume:
-                trainer.check_reference(train_rows[:4])
+                gap = trainer.check_reference(train_rows[:4])
+                if gap:
+                    say(f"step 0     policy and reference are up to {gap:.3g} nats apart on 4 rows")
                 noise = noise_report(trainer, train_rows[:4])
                 if noise:
                     facts["noise"] = noise
@@ -134,7 +140,7 @@ def train(
         write_card(folder, config, facts, command)
     say(f"saved      {folder}")
     history = trainer.state.log_history
-    return TrainResult(folder, trainer.model, loaded.tokenizer, _last_metrics(history), history)
+    return TrainResult(folder, trainer.model, loaded.tokenizer, _last_metrics(history), history, trainer.reference)
 
 
 def _run(trainer: PreferenceTrainer, folder: Path, resume: bool, say: Callable[[str], None]) -> None:
@@ -208,7 +214,7 @@ def _named(given: Any) -> Any:
 
 def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> LoadedModel:
     dtype = automatic_dtype(config.device) if config.dtype == "auto" else config.dtype
-    return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code)
+    return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code, merge=not config.lora)
 
 
 def _encode(
@@ -255,7 +261,7 @@ def _trainer(
     callbacks: Sequence[Any],
 ) -> PreferenceTrainer:
     """The trainer with its optimiser made, so that what transformers or a tracker refuses is refused before a run."""
-    model = _add_adapter(loaded.model, config) if config.lora else loaded.model
+    model = add_adapter(loaded.model, config) if config.lora else loaded.model
     unit = "pairs" if get_method(config.method).needs_pairs else "answers"
     try:
         trainer = PreferenceTrainer(
@@ -278,37 +284,12 @@ def _trainer(
     return trainer
 
 
-def _add_adapter(model: Any, config: PreferenceConfig) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    targets = config.lora_target_modules
-    names = [name.strip() for name in targets.split(",")]
-    if targets != "all-linear":
-        present = [name for name, _ in model.named_modules()]
-        for name in names:
-            if not any(module == name or module.endswith(f".{name}") for module in present):
-                raise InputError("the model has no such layer", where="--lora-target-modules", got=shorten(name))
-    lora = LoraConfig(
-        r=config.lora_r,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules=targets if targets == "all-linear" else names,
-        task_type="CAUSAL_LM",
-    )
-    torch.manual_seed(config.seed)
-    try:
-        return get_peft_model(model, lora)
-    except ValueError as error:
-        cause = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"no adapter can be added: {cause}", where="--lora-target-modules", got=targets) from error
-
-
 def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[str, str]:
     """What the summary and the model card say of the training."""
     config = trainer.args
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     what = (
-        f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {config.lora_target_modules}"
+        f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {shown_layers(config.lora_target_modules)}"
         if config.lora
         else "all weights"
     )

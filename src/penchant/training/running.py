@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +14,14 @@ from penchant.records import PairLogps
 
 FILE = "running.json"
 _NEW = 0.1  # the share of the newest step in a moving average
+
+
+class Kept(Protocol):
+    """Something a run goes on from: one process writes it, all read it, in the checkpoint's folder."""
+
+    def save(self, folder: str | Path) -> None: ...
+
+    def load(self, folder: str | Path) -> None: ...
 
 
 class Running:

@@ -41,7 +41,8 @@ class Filling:
 
 
 def stored_reference(model: Any, engine: Engine, folder: str, rows: Sequence[Any], **options: Any) -> Stored:
-    """A reference read from a store that holds all of the rows; what it lacks is computed first.
+    """A reference read from a store that holds all of the rows; what it lacks is computed first, and told in its
+    description.
 
     The model must not have been trained yet: its log-probs, with an adapter switched off, are the reference's.
     Options are those of :func:`fill`.
@@ -52,8 +53,7 @@ def stored_reference(model: Any, engine: Engine, folder: str, rows: Sequence[Any
     about = options.pop("about", None)
     store = ReferenceStore(folder, Source.of(model, engine), about)
     filling = fill(store, model, engine, [group for row in rows for group in groups_of(row)], **options)
-    words = "log-probs of the model before training, adapter off, from the store"
-    return Stored(model, store, f"{words} {folder}: {filling}")
+    return Stored(model, store, str(filling))
 
 
 def fill_from_files(

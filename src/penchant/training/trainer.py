@@ -15,7 +15,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_measures, pair_measures
 from penchant.errors import InputError
-from penchant.logps import AdapterOff, FrozenCopy, Reference, choose_engine
+from penchant.logps import FrozenCopy, Reference, choose_engine
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
@@ -23,11 +23,10 @@ from penchant.records import PairLogps, TokenAnswer, TokenPair
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut, joined
+from penchant.training.moving import MovingReference
 from penchant.training.recorder import Record, Recorder, Rows
-from penchant.training.running import Running
-from penchant.training.stored import stored_reference
-
-_AGREEMENT = 1e-3
+from penchant.training.references import make_reference, step_zero_gap
+from penchant.training.running import Kept, Running
 
 
 class PreferenceTrainer(Trainer):
@@ -43,8 +42,7 @@ class PreferenceTrainer(Trainer):
         train_dataset: Token pairs, or labelled token answers for a method that takes single answers.
         eval_dataset: The same kind of rows, for evaluation.
         processing_class: The tokenizer.
-        reference: What gives the reference log-probs; left out, the adapter switched off, or a frozen copy of the
-            model as it is now.
+        reference: What gives the reference log-probs; left out, what ``args.reference`` names.
         callbacks: transformers callbacks.
     """
 
@@ -80,26 +78,20 @@ class PreferenceTrainer(Trainer):
             data_collator=lambda rows: {"rows": rows},
             callbacks=list(callbacks or ()),
         )
+        self.moving: MovingReference | None = None
         if self.method.needs_reference and reference is None:
-            rows = [*train_dataset, *(eval_dataset or ())]
-            self.reference = self._stored(rows) if args.reference_store else default_reference(model)
+            self.reference = self._reference([*train_dataset, *(eval_dataset or ())])
         if isinstance(self.reference, FrozenCopy):
             self.reference.model.to(self.args.device)
 
-    def _stored(self, rows: Rows) -> Reference:
-        """A reference from the store named in the settings, which then holds all of the rows."""
-        with self.compute_loss_context_manager():
-            return stored_reference(
-                self.model,
-                self.engine,
-                self.args.reference_store,
-                rows,
-                about={"model": str(getattr(self.model.config, "name_or_path", ""))},
-                device=self.args.device,
-                max_tokens=4 * self.args.micro_batch_tokens,
-                process=(self.accelerator.process_index, self.accelerator.num_processes),
-                barrier=self.accelerator.wait_for_everyone,
-            )
+    def _reference(self, rows: Rows) -> Reference:
+        """The reference that the settings name, with a callback that moves it where they say so."""
+        if self.args.reference_every is None:
+            return make_reference(self, rows)
+        mix = 1.0 if self.args.reference_mix is None else self.args.reference_mix
+        self.moving = MovingReference(self.model, self.args.reference_every, mix)
+        self.add_callback(self.moving)
+        return self.moving.reference
 
     def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
         """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
@@ -219,26 +211,9 @@ class PreferenceTrainer(Trainer):
             logs |= {"beta": self.constants["beta"]} if self.args.beta_end is not None else {}
         super().log(logs, start_time)
 
-    def check_reference(self, rows: Sequence[Any]) -> None:
-        """See that policy and reference agree before the first step, on a few rows and in training mode.
-
-        Raises:
-            InputError: if a log-prob differs by more than a rounding error, with the likely cause.
-        """
-        if self.reference is None:
-            return
-        self.model.train()
-        for part in self._cut(rows):
-            with self._engaged():
-                gap = self.recorder.gap(self.model, part)
-            if not gap <= _AGREEMENT:
-                raise InputError(
-                    "policy and reference disagree before the first step, so margins would not start at 0",
-                    where=part[0].source,
-                    got=f"{gap:.3g} nats apart; the reference is {self.reference.description}",
-                    fix="The model may apply dropout inside its forward pass (set its dropout to 0 in config.json), or "
-                    "its adapter may be trained already (give the adapter's folder as --model, which merges it first)",
-                )
+    def check_reference(self, rows: Sequence[Any]) -> float:
+        """How far policy and reference are apart before the first step, see :func:`step_zero_gap`; nats."""
+        return step_zero_gap(self, list(rows))
 
     def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
@@ -326,19 +301,26 @@ class PreferenceTrainer(Trainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
-            self.running.save(output_dir)
+            for kept in self._kept():
+                kept.save(output_dir)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
-            self.running.load(checkpoint)
+            for kept in self._kept():
+                kept.load(checkpoint)
+
+    def _kept(self) -> list[Kept]:
+        """What a checkpoint takes along beside transformers' own files."""
+        return [self.running] if self.moving is None else [self.running, self.moving]
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Weights in safetensors and the tokenizer; no pickled arguments."""
         target = output_dir or self.args.output_dir
-        self.accelerator.unwrap_model(self.model).save_pretrained(
-            target, state_dict=state_dict, is_main_process=self.args.should_save
-        )
+        model = self.accelerator.unwrap_model(self.model)
+        # an adapter that serves as the reference stands beside the trained one and is not part of the result
+        chosen = {"selected_adapters": model.active_adapters} if hasattr(model, "peft_config") else {}
+        model.save_pretrained(target, state_dict=state_dict, is_main_process=self.args.should_save, **chosen)
         if self.args.should_save and self.processing_class is not None:
             self.processing_class.save_pretrained(target)
 
@@ -346,8 +328,3 @@ class PreferenceTrainer(Trainer):
 def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:
     """A schedule's factor with its linear warm-up at 1/(warmup + 1), 2/(warmup + 1), ..."""
     return lambda step: (step + 1) / (warmup + 1) if step < warmup else factor(step)
-
-
-def default_reference(model: Any) -> Reference:
-    """The adapter switched off if the model has one, else a frozen copy of the model as it is."""
-    return AdapterOff(model) if hasattr(model, "disable_adapter") else FrozenCopy.of(model)

@@ -1,0 +1,161 @@
+"""Adapters: a new one on a model, or one from a folder that goes on learning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from penchant.errors import InputError, shorten
+from penchant.models import LoadedModel
+from penchant.training.config import PreferenceConfig
+
+FILE = "adapter_config.json"
+REFERENCE = "reference"
+"""The name of the adapter that stands still, where the reference is one."""
+
+
+def continued(model: str | LoadedModel, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run; where the model is an adapter that goes on learning, with that adapter's own shape.
+
+    Raises:
+        InputError: if an option asks for another shape than the adapter has.
+    """
+    found = _shape(model) if options.get("lora", True) is True else {}
+    for name, value in found.items():
+        asked = options.get(name, value)
+        if asked != value and not (name == "lora_target_modules" and _names(asked) == _names(value)):
+            raise InputError(
+                f"{name} is {value!r} in the adapter that goes on learning",
+                got=shorten(asked),
+                fix="Leave it out, or make one model of adapter and base first: penchant merge",
+            )
+    return {**options, **found}
+
+
+def _shape(model: str | LoadedModel) -> dict[str, Any]:
+    """Rank, scale, dropout and layers of the adapter that the model comes with; empty where it has none."""
+    if isinstance(model, LoadedModel):
+        if not hasattr(model.model, "peft_config"):
+            return {}
+        config: Any = model.model.peft_config[model.model.active_adapters[0]].to_dict()
+    else:
+        path = Path(model, FILE)
+        if not path.is_file():
+            return {}
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"the adapter's settings cannot be read: {error}", where=str(path)) from error
+    if "r" not in config:
+        return {}
+    targets = config.get("target_modules") or []
+    return {
+        "lora_r": config["r"],
+        "lora_alpha": config["lora_alpha"],
+        "lora_dropout": float(config.get("lora_dropout", 0.0)),
+        "lora_target_modules": targets if isinstance(targets, str) else ",".join(sorted(targets)),
+    }
+
+
+def _names(targets: Any) -> list[str]:
+    return sorted(name.strip() for name in str(targets).split(","))
+
+
+def shown_layers(targets: str) -> str:
+    """Layers by the last part of their names, each once."""
+    return ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in _names(targets)))
+
+
+def add_adapter(model: Any, config: PreferenceConfig) -> Any:
+    """The model with a new adapter that changes nothing yet; a model that has one already, as it is.
+
+    Raises:
+        InputError: if the model has no such layers.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    if hasattr(model, "peft_config"):
+        return model
+    targets = config.lora_target_modules
+    names = _names(targets)
+    if targets != "all-linear":
+        present = [name for name, _ in model.named_modules()]
+        for name in names:
+            if not any(module == name or module.endswith(f".{name}") for module in present):
+                raise InputError("the model has no such layer", where="--lora-target-modules", got=shorten(name))
+    lora = LoraConfig(
+        r=config.lora_r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=targets if targets == "all-linear" else names,
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(config.seed)
+    try:
+        return get_peft_model(model, lora)
+    except ValueError as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"no adapter can be added: {cause}", where="--lora-target-modules", got=targets) from error
+
+
+@torch.no_grad()
+def is_trained(model: Any) -> bool:
+    """Whether the active adapter changes what the model computes: one that is new does not."""
+    active = model.active_adapters[0]
+    return any(bool(p.any()) for name, p in model.named_parameters() if f"lora_B.{active}." in name)
+
+
+def copy_adapter(model: Any) -> str:
+    """Put a copy of the active adapter beside it, standing still and without dropout; returns the copy's name.
+
+    The copy is filled by :func:`write_adapter`, so that a reference which moves can be filled again.
+    """
+    import copy
+
+    active = model.active_adapters[0]
+    config = copy.deepcopy(model.peft_config[active])
+    config.lora_dropout, config.inference_mode = 0.0, True
+    model.add_adapter(REFERENCE, config)
+    _freeze(model)
+    write_adapter(model, adapter_weights(model, active))
+    return REFERENCE
+
+
+def load_beside(model: Any, folder: str) -> str:
+    """Put the adapter of a folder beside the active one, standing still; returns its name.
+
+    Raises:
+        InputError: if it cannot be read, or does not fit the model.
+    """
+    try:
+        model.load_adapter(folder, adapter_name=REFERENCE, is_trainable=False)
+    except Exception as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"cannot load the reference adapter: {cause[:200]}", where=folder) from error
+    _freeze(model)
+    return REFERENCE
+
+
+def _freeze(model: Any) -> None:
+    for name, parameter in model.named_parameters():
+        if f".{REFERENCE}." in name:
+            parameter.requires_grad_(False)
+
+
+def adapter_weights(model: Any, adapter: str) -> dict[str, Any]:
+    """An adapter's tensors under names without the adapter's own."""
+    from peft import get_peft_model_state_dict
+
+    weights: dict[str, Any] = get_peft_model_state_dict(model, adapter_name=adapter)
+    return weights
+
+
+def write_adapter(model: Any, weights: Mapping[str, Any]) -> None:
+    """Fill the adapter that stands still with these tensors."""
+    from peft import set_peft_model_state_dict
+
+    set_peft_model_state_dict(model, dict(weights), adapter_name=REFERENCE)
