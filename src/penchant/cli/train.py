@@ -12,6 +12,8 @@ from cyclopts import Parameter
 from penchant.cli.options import parse_value, read_config
 from penchant.errors import InputError
 
+_APART = ("config", "options", "stages")
+
 
 def train(
     *,
@@ -98,8 +100,7 @@ def train(
     seed
         Fixes the order of the data and the adapter's start. [default: 42]
     """
-    apart = ("config", "options", "stages")
-    given = {name: value for name, value in locals().items() if value is not None and name not in apart}
+    given = {name: value for name, value in locals().items() if value is not None and name not in _APART}
     extra = {name.replace("-", "_"): parse_value(value) for name, value in options.items()}
     merged: dict[str, Any] = (read_config(config) if config else {}) | given | extra
     for required in ("model", "data"):
