@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from penchant.errors import InputError
+from penchant.objectives import METHODS
 from penchant.training import PreferenceConfig
 from penchant.training.options import split_options
 from penchant.training.precision import fast_float32
+from penchant.training.presets import PRESETS, outside
 
 
 def config(tmp_path, **settings):
@@ -63,6 +65,27 @@ def test_learning_rate_preset_depends_on_the_method_and_adapter(tmp_path):
     assert config(tmp_path, lora=False).learning_rate == 5e-7
     assert config(tmp_path).learning_rate == 2e-5
     assert config(tmp_path, learning_rate=3e-4).learning_rate == 3e-4
+
+
+def test_a_simpo_run_with_nothing_else_is_simpo(tmp_path):
+    """Its own beta and margin, not DPO's, and a rate its authors used where all weights train."""
+    settings = config(tmp_path, method="simpo", lora=False)
+    assert settings.full_constants == {"beta": 2.0, "gamma": 0.5}
+    assert 3e-7 <= settings.learning_rate <= 1e-6
+
+
+@pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
+@pytest.mark.parametrize("method", PRESETS)
+def test_every_start_lies_in_its_own_range(method, lora):
+    rate = PRESETS[method].learning_rate(lora=lora)
+    assert outside(method, METHODS[method].constants, rate, lora=lora) == []
+
+
+def test_a_value_no_published_run_used_is_told():
+    found = outside("simpo", {"beta": 0.1, "gamma": 0.5}, 5e-7, lora=False)
+    assert [(name, value) for name, value, _ in found] == [("beta", 0.1)]
+    assert outside("dpo", {"beta": 5.0}, 1e-3, lora=True)[0][0] == "learning_rate"
+    assert outside("rebel", {"eta": 77.0}, 1e-5, lora=True) == []
 
 
 def test_asking_for_checkpoints_switches_them_on(tmp_path):

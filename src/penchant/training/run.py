@@ -25,6 +25,7 @@ from penchant.training.inputs import terms_of_data
 from penchant.training.noise import noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
+from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.show import show_first
@@ -108,6 +109,9 @@ def train(
     say = _printer(console, config)
     formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
+    unusual = outside(chosen.name, config.full_constants, config.learning_rate, lora=config.lora)
+    for name, value, known in unusual:
+        say(f"warning    {name} {value:g} is outside {known.low:g} to {known.high:g}, the range of {known.source}")
     rows, held_out = _read(chosen, config, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
