@@ -109,9 +109,8 @@ def train(
     say = _printer(console, config)
     formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
-    unusual = outside(chosen.name, config.full_constants, config.learning_rate, lora=config.lora)
-    for name, value, known in unusual:
-        say(f"warning    {name} {value:g} is outside {known.low:g} to {known.high:g}, the range of {known.source}")
+    for line in _unusual(chosen, config):
+        say(f"warning    {line}")
     rows, held_out = _read(chosen, config, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
@@ -190,6 +189,13 @@ def _read(
     for line in check_up(rows.rows, held_out.rows if held_out else None):
         say(f"doctor     {line}")
     return rows, held_out
+
+
+def _unusual(method: Method, config: PreferenceConfig) -> list[str]:
+    """Settings that no published run in the table of presets used, each in a sentence."""
+    assert config.learning_rate is not None, "settled when the settings were made"
+    found = outside(method.name, config.full_constants, config.learning_rate, lora=config.lora)
+    return [f"{name} {value:g} is outside {r.low:g} to {r.high:g}, the range of {r.source}" for name, value, r in found]
 
 
 def _folder_name(method: Method) -> str:
