@@ -42,7 +42,7 @@ def test_bfloat16_is_compared_with_float32_and_the_model_is_left_as_it_was(make,
     assert 0 < noise.nats < 1
     assert noise.signal > 0
     assert all(torch.equal(p, q) for p, q in zip(trainer.model.parameters(), before, strict=True))
-    assert "bfloat16" in noise_report(trainer, rows)
+    assert "bfloat16" in str(noise_report(trainer, rows))
 
 
 @pytest.mark.parametrize("lora", [False, True])

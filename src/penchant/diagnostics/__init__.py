@@ -1,5 +1,6 @@
 """Named numbers about a batch of log-probs. Arrays in, numbers out; no torch is imported here."""
 
 from penchant.diagnostics.metrics import Measures, answer_measures, implicit_rewards, pair_measures
+from penchant.diagnostics.watch import watched
 
-__all__ = ["Measures", "answer_measures", "implicit_rewards", "pair_measures"]
+__all__ = ["Measures", "answer_measures", "implicit_rewards", "pair_measures", "watched"]

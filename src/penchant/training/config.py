@@ -55,6 +55,8 @@ class PreferenceConfig(TrainingArguments):
         weighted: Multiply each row's loss by the data's column ``weight``.
         beta_end: Where beta ends, on a straight line over the run; left out, it stays.
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
+        on_non_finite: What happens to a step whose loss or gradient is not finite: ``stop`` ends the run with the rows
+            named, ``skip`` leaves the step out, with an alarm.
         packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
@@ -84,6 +86,7 @@ class PreferenceConfig(TrainingArguments):
     weighted: bool = False
     beta_end: float | None = None
     length_normalize: bool = False
+    on_non_finite: str = "stop"
     packing: bool = True
     max_length: int = 1024
     truncation: str = "drop"
@@ -171,6 +174,8 @@ class PreferenceConfig(TrainingArguments):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise InputError(f"{name} must be a whole number of at least 1", got=shorten(value))
+        if self.on_non_finite not in ("stop", "skip"):
+            raise InputError("on_non_finite must be stop or skip", got=shorten(self.on_non_finite))
         if not 0 <= self.lora_dropout < 1:
             raise InputError("lora_dropout must be in [0, 1)", got=str(self.lora_dropout))
         if self.learning_rate is not None and not self.learning_rate >= 0:

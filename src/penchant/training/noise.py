@@ -50,13 +50,12 @@ class Noise:
         )
 
 
-def noise_report(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str | None:
-    """The noise in a sentence, or why it was not measured; None for a float32 model, which has none to speak of."""
+def noise_report(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | str | None:
+    """The noise, or a sentence why it was not measured; None for a float32 model, which has none to speak of."""
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     if parameters > _MOST_PARAMETERS:
         return f"not measured: it takes a float32 copy of {parameters:,} parameters"
-    noise = measure_noise(trainer, rows)
-    return None if noise is None else str(noise)
+    return measure_noise(trainer, rows)
 
 
 def measure_noise(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | None:

@@ -18,7 +18,7 @@ from penchant.training.stored import stored_reference
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
 
-_AGREEMENT = 1e-3
+AGREEMENT = 1e-3
 
 
 def make_reference(trainer: PreferenceTrainer, rows: list[Any]) -> Reference:
@@ -140,7 +140,7 @@ def step_zero_gap(trainer: PreferenceTrainer, rows: list[Any]) -> float:
     trainer.model.train()
     gap: float = max(gaps)
     alike = trainer.args.reference == "initial" or trainer.args.reference.startswith("store:")
-    if alike and not gap <= _AGREEMENT:
+    if alike and not gap <= AGREEMENT:
         raise InputError(
             "policy and reference disagree before the first step, so margins would not start at 0",
             where=rows[0].source,

@@ -20,13 +20,15 @@ from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
 from penchant.training.adapters import add_adapter, continued, shown_layers
+from penchant.training.alarms import Alarms
 from penchant.training.config import PreferenceConfig
 from penchant.training.inputs import terms_of_data
-from penchant.training.noise import noise_report
+from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
 from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
+from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
@@ -109,8 +111,7 @@ def train(
     say = _printer(console, config)
     formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
-    for line in _unusual(chosen, config):
-        say(f"warning    {line}")
+    alarms = Alarms(folder if config.process_index == 0 else None, say)
     rows, held_out = _read(chosen, config, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
@@ -119,7 +120,7 @@ def train(
         train_rows, eval_rows = _encode(chosen, rows.rows, held_out.rows if held_out else None, style, config, say)
         eval_rows, train_rows = (eval_rows, train_rows) if held_out else _split(train_rows, eval_split, config.seed)
         with created(folder):
-            trainer = _trainer(loaded, config, train_rows, eval_rows, console, folder, callbacks)
+            trainer = _trainer(loaded, config, train_rows, eval_rows, console, [JsonLog(folder), alarms, *callbacks])
             facts = _facts(trainer, style, len(train_rows))
             for name, value in facts.items():
                 say(f"{name:<10} {value}")
@@ -127,17 +128,18 @@ def train(
                 show_first(console, train_rows[0], loaded.tokenizer)
             if not resume:
                 gap = trainer.check_reference(train_rows[:4])
-                if gap:
-                    say(f"step 0     policy and reference are up to {gap:.3g} nats apart on 4 rows")
                 noise = noise_report(trainer, train_rows[:4])
                 if noise:
-                    facts["noise"] = noise
+                    facts["noise"] = str(noise)
                     say(f"noise      {noise}")
+                _first_alarms(alarms, trainer, noise, gap, train_rows, eval_rows)
         facts = {"base model": loaded.description, "data": f"{_named(data)}, {rows.summary()}"} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
             write_start(folder, config, request, command)
         _run(trainer, folder, resume, say)
+    for line in alarms.summary():
+        say(f"alarm      {line}")
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
         write_card(folder, config, facts, command)
@@ -191,11 +193,30 @@ def _read(
     return rows, held_out
 
 
-def _unusual(method: Method, config: PreferenceConfig) -> list[str]:
-    """Settings that no published run in the table of presets used, each in a sentence."""
-    assert config.learning_rate is not None, "settled when the settings were made"
-    found = outside(method.name, config.full_constants, config.learning_rate, lora=config.lora)
-    return [f"{name} {value:g} is outside {r.low:g} to {r.high:g}, the range of {r.source}" for name, value, r in found]
+def _first_alarms(
+    alarms: Alarms,
+    trainer: PreferenceTrainer,
+    noise: Noise | str | None,
+    gap: float,
+    train_rows: list[Any],
+    eval_rows: list[Any],
+) -> None:
+    """What can be said before the first step, and what the rules need to know."""
+    config, method = trainer.args, trainer.method
+    alarms.history.facts["rows_per_line"] = config.batch_size * max(1.0, config.logging_steps)
+    if "z_ref" in method.inputs and config.fixed_z_ref is None:
+        alarms.history.facts["z_ref_estimated"] = 1.0
+    if isinstance(noise, Noise):
+        alarms.history.facts["noise"] = noise.nats
+    for name, value, known in outside(method.name, config.full_constants, config.learning_rate, lora=config.lora):
+        values = {"name": name, "value": value, "low": known.low, "high": known.high, "source": known.source}
+        alarms.raise_alarm("unusual-setting", 0, values)
+    if gap > AGREEMENT:
+        alarms.raise_alarm("step-0-disagreement", 0, {"nats": gap})
+    seen = {tuple(row.prompt_ids) for row in train_rows}
+    shared = sum(tuple(row.prompt_ids) in seen for row in eval_rows)
+    if shared:
+        alarms.raise_alarm("evaluation-seen", 0, {"rows": shared})
 
 
 def _folder_name(method: Method) -> str:
@@ -267,7 +288,6 @@ def _trainer(
     train_rows: list[Any],
     eval_rows: list[Any],
     console: Console,
-    folder: Path,
     callbacks: Sequence[Any],
 ) -> PreferenceTrainer:
     """The trainer with its optimiser made, so that what transformers or a tracker refuses is refused before a run."""
@@ -280,7 +300,7 @@ def _trainer(
             train_rows,
             eval_rows or None,
             processing_class=loaded.tokenizer,
-            callbacks=[ProgressBar(console, unit, len(train_rows)), JsonLog(folder), *(callbacks or ())],
+            callbacks=[ProgressBar(console, unit, len(train_rows)), *callbacks],
         )
         trainer.create_optimizer()
         if not len(trainer.get_train_dataloader()):

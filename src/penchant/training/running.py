@@ -35,6 +35,7 @@ class Running:
         self.total = 0.0
         self.count = 0.0
         self.z_ref: float | None = None
+        self.pull: float | None = None  # of a row's loss at its log-probs, at the first step
         self._waiting: list[Tensor] = []
 
     @property
@@ -54,16 +55,23 @@ class Running:
             total, count = over_processes(torch.stack(self._waiting).sum(0)).tolist()
             self.total, self.count, self._waiting = self.total + total, self.count + count, []
 
+    def drop(self) -> None:
+        """Forget what was remembered of a step that is left out."""
+        self._waiting = []
+
     def averaged(self, estimate: Tensor) -> Tensor:
-        """The moving average with a new estimate of KTO's baseline in it."""
+        """The moving average with a new estimate of KTO's baseline in it; one that is not finite does not join it."""
+        if not bool(torch.isfinite(estimate)):
+            return estimate
         before = float(estimate) if self.z_ref is None else self.z_ref
         self.z_ref = (1 - _NEW) * before + _NEW * float(estimate)
         return estimate.new_tensor(self.z_ref)
 
     def save(self, folder: str | Path) -> None:
-        kept = {"total": self.total, "count": self.count, "z_ref": self.z_ref}
+        kept = {"total": self.total, "count": self.count, "z_ref": self.z_ref, "pull": self.pull}
         Path(folder, FILE).write_text(json.dumps(kept))
 
     def load(self, folder: str | Path) -> None:
         kept = json.loads(Path(folder, FILE).read_text())
         self.total, self.count, self.z_ref = kept["total"], kept["count"], kept["z_ref"]
+        self.pull = kept["pull"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -13,17 +14,19 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
-from penchant.diagnostics import Measures, answer_measures, pair_measures
+from penchant.diagnostics import Measures, answer_measures, pair_measures, watched
 from penchant.errors import InputError
 from penchant.logps import FrozenCopy, Reference, choose_engine
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
 from penchant.records import PairLogps, TokenAnswer, TokenPair
+from penchant.training.alarms import Alarms
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut, joined
 from penchant.training.moving import MovingReference
+from penchant.training.non_finite import NonFinite
 from penchant.training.recorder import Record, Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
@@ -69,6 +72,9 @@ class PreferenceTrainer(Trainer):
         self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
         self.reference = reference if self.method.needs_reference else None
         self.meter = Meter()
+        given = [one for one in callbacks or () if isinstance(one, Alarms)]
+        self.alarms = given[0] if given else Alarms(None, warnings.warn)
+        self.non_finite = NonFinite(skip=args.on_non_finite == "skip", alarm=self._not_finite)
         super().__init__(
             model=model,
             args=args,
@@ -76,7 +82,7 @@ class PreferenceTrainer(Trainer):
             eval_dataset=eval_dataset,
             processing_class=processing_class,
             data_collator=lambda rows: {"rows": rows},
-            callbacks=list(callbacks or ()),
+            callbacks=[*(callbacks or ()), *([] if given else [self.alarms])],
         )
         self.moving: MovingReference | None = None
         if self.method.needs_reference and reference is None:
@@ -102,7 +108,9 @@ class PreferenceTrainer(Trainer):
             z_ref = self._z_ref(model, rows)
         parts = self._cut(rows)
         if self.method.couples_rows:
-            return self._coupled_step(model, parts, z_ref)
+            loss = self._coupled_step(model, parts, z_ref)
+            self._end_step(model)
+            return loss
         scale = self.accelerator.num_processes / count
         shares = []
         for index, part in enumerate(parts):
@@ -113,8 +121,17 @@ class PreferenceTrainer(Trainer):
                 self.accelerator.backward(loss)
             shares.append(loss.detach())
             self.meter.add(measures)
-        self.running.settle(self._over_processes)
+        self._end_step(model)
         return torch.stack(shares).sum()
+
+    def _not_finite(self, rows: str) -> None:
+        self.alarms.raise_alarm("non-finite", self.state.global_step, {"rows": rows})
+
+    def _end_step(self, model: Any) -> None:
+        """What a step leaves behind, unless its loss or gradient was not finite and it is left out."""
+        if self.non_finite.settle(model, self.state.global_step, self._over_processes):
+            self.running.drop()
+        self.running.settle(self._over_processes)
 
     @property
     def constants(self) -> dict[str, Any]:
@@ -152,7 +169,7 @@ class PreferenceTrainer(Trainer):
         """The one loss of all rows; the mean where the function gives several numbers."""
         inputs = self._inputs(record)
         loss: Tensor = self.method.loss(**inputs, **self.constants).mean()
-        self._check_finite(loss[None], rows)
+        self.non_finite.note(loss[None], rows, self.state.global_step)
         return loss
 
     def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> Any:
@@ -208,6 +225,7 @@ class PreferenceTrainer(Trainer):
         """Add the metrics gathered since the last log to a training log line."""
         if "loss" in logs:
             logs = logs | self.meter.take(self.accelerator)
+            self.running.pull = self.running.pull or logs.get("watch/pull")
             logs |= {"beta": self.constants["beta"]} if self.args.beta_end is not None else {}
         super().log(logs, start_time)
 
@@ -221,25 +239,15 @@ class PreferenceTrainer(Trainer):
         losses = self._row_losses(record, rows)
         if "log_ratio_baseline" in self.method.inputs:
             self.running.add(self._scored(record))
+        slopes = torch.autograd.grad(losses.sum(), record.policy, retain_graph=True, allow_unused=True)
         with torch.no_grad():
-            return losses, self._measures(record)
+            return losses, self._measures(record) | watched(record, slopes, self.running.pull)
 
     def _row_losses(self, record: Record, rows: Rows) -> Tensor:
         """The loss of each row, times its weight where the data give one."""
         losses: Tensor = self.method.loss(**self._inputs(record), **self.constants, reduction="none")
-        self._check_finite(losses, rows)
+        self.non_finite.note(losses, rows, self.state.global_step)
         return losses * record.numbers["weight"] if self.args.weighted else losses
-
-    def _check_finite(self, losses: Tensor, rows: Rows) -> None:
-        finite = torch.isfinite(losses)
-        if not finite.all():
-            row = rows[int((~finite).nonzero()[0])]
-            raise InputError(
-                f"the loss is not finite at step {self.state.global_step}",
-                where=row.source,
-                got=str(losses[~finite][0].item()),
-                fix="Nothing was saved since the last checkpoint. Lower --learning-rate, or use --dtype float32",
-            )
 
     def _inputs(self, record: Record) -> dict[str, Any]:
         """What the loss asks for: of the log-probs, of what the data state, of what the loop keeps."""
@@ -312,7 +320,7 @@ class PreferenceTrainer(Trainer):
 
     def _kept(self) -> list[Kept]:
         """What a checkpoint takes along beside transformers' own files."""
-        return [self.running] if self.moving is None else [self.running, self.moving]
+        return [self.running, self.alarms, *([] if self.moving is None else [self.moving])]
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Weights in safetensors and the tokenizer; no pickled arguments."""
