@@ -34,6 +34,7 @@ NEEDS = {
     "ties": "a mark on pairs that state no preference",
     "gold answers": "a third answer to imitate",
     "running mean": "a statistic kept from step to step",
+    "values": "a value of each prompt, learned beside the policy",
     "token statistics": "log-probs of parts of an answer, or of its tokens weighted",
     "vocabulary statistics": "sums over the whole vocabulary at each token",
     "the whole batch": "all rows at once: the loss couples them and is not a sum over rows",
@@ -159,9 +160,27 @@ PAIR_TERMS = {
         gradient=False,
     ),
     **_both(
-        "*_mean_entropy",
-        "mean over the * answer's tokens of the policy's entropy / log vocabulary size",
+        "ref_*_mean_entropy",
+        "mean over the * answer's tokens of the reference's entropy / log vocabulary size",
+        "reference",
         "vocabulary statistics",
+        gradient=False,
+    ),
+    **_both(
+        "*_weighted_kl",
+        "KL(policy, reference) at each token of the * answer, weighted like its log-ratios and summed; nats",
+        "reference",
+        "token statistics",
+        "vocabulary statistics",
+    ),
+    "gap_mean": Term(
+        "running mean of the differences of the log-ratios, as the method takes them; nats",
+        ("pairs", "reference", "running mean"),
+        gradient=False,
+    ),
+    "gap_std": Term(
+        "running standard deviation of those differences, above 0; nats",
+        ("pairs", "reference", "running mean"),
         gradient=False,
     ),
     "gold_logps": Term(f"log-prob of a third answer, to be imitated; {_SUM}", ("pairs", "gold answers")),
@@ -174,6 +193,7 @@ ANSWER_TERMS = {
     "score": Term(
         "rating of the answer; higher is better", ("answers", "scores"), gradient=False, columns=("score", "rating")
     ),
+    "prompt_value": Term("value of the prompt, learned beside the policy; a rating's unit", ("answers", "values")),
     "z_ref": Term(
         "baseline of the log-ratio, an estimate of KL(policy, reference); nats",
         ("answers", "mismatched answers"),
@@ -210,6 +230,8 @@ CONSTANTS = {
     "eta": Constant("scale between ratings and log-ratios", "a number > 0", lambda v: v > 0),
     "nu": Constant("weight of ties", "a number > 0", lambda v: v > 0),
     "tie_margin": Constant("reward difference within which answers may tie", "a number > 0", lambda v: v > 0),
+    "temperature": Constant("temperature of the ratings", "a number > 0", lambda v: v > 0),
+    "dispersion": Constant("scale of the prompts' dispersion", "a number > 0", lambda v: v > 0),
     "clip": Constant("bound of the scaled difference on either side", "a number > 0", lambda v: v > 0),
     "delta": Constant("margin of summed log-probs; nats", "a number", lambda v: True),
     "focus": Constant("exponent of the probability of the right order", "a number >= 0", lambda v: v >= 0),

@@ -252,6 +252,8 @@ CONSTANTS = {
     "nu": numbers(0.01, 5),
     "tie_margin": numbers(0.1, 3),
     "clip": numbers(1, 50),
+    "temperature": numbers(0.1, 5),
+    "dispersion": numbers(0.01, 5),
     "delta": numbers(-20, 20),
     "focus": numbers(0, 2),
     "rejected_weight": numbers(0.01, 1),
@@ -275,6 +277,17 @@ RANGES = {  # of inputs that are neither log-probs nor lengths nor labels
     "rejected_scores": (0, 2.5),
     "chosen_sequence_kl": (0, 5),
     "rejected_sequence_kl": (0, 5),
+    "chosen_weighted_kl": (0, 5),
+    "rejected_weighted_kl": (0, 5),
+    "chosen_mean_log_collision": (-5, 0),
+    "rejected_mean_log_collision": (-5, 0),
+    "ref_chosen_mean_entropy": (0.01, 0.99),
+    "ref_rejected_mean_entropy": (0.01, 0.99),
+    "gap_mean": (-5, 5),
+    "gap_std": (0.1, 5),
+    "score": (-3, 3),
+    "prompt_value": (-3, 3),
+    "list_scores": (-3, 3),
 }
 
 
@@ -298,7 +311,8 @@ def _entry(name: str, per_token: bool, ratios: tuple[float, float] = (-100, 100)
 
 def _per_token(names: Sequence[str]) -> dict[str, str]:
     """The log-probs that the loss divides by lengths, each with those lengths: they are drawn per token."""
-    sides = [(f"{side}_logps", f"{side}_lengths") for side in ("chosen", "rejected")]
+    sides = [(f"{side}_logps", f"{side}_lengths") for side in ("chosen", "rejected", "gold")]
+    sides += [("policy_list_logps", "list_lengths")]
     return {logps: lengths for logps, lengths in sides if logps in names and lengths in names}
 
 

@@ -21,18 +21,23 @@ from penchant.numpy.common import sigmoid as sigmoid
 
 if TYPE_CHECKING:
     from penchant.numpy.anchored import *
+    from penchant.numpy.batches import *
     from penchant.numpy.displacement import *
     from penchant.numpy.divergences import *
+    from penchant.numpy.gold_answers import *
     from penchant.numpy.lengths import *
     from penchant.numpy.links import *
     from penchant.numpy.listwise import *
     from penchant.numpy.logistic import *
+    from penchant.numpy.mixes import *
     from penchant.numpy.negatives import *
     from penchant.numpy.pair_anchors import *
+    from penchant.numpy.rated_lists import *
     from penchant.numpy.ratings import *
     from penchant.numpy.reference_free import *
     from penchant.numpy.ties import *
     from penchant.numpy.token_level import *
+    from penchant.numpy.vocabulary_level import *
 
 _PAGES = (
     "logistic",
@@ -41,13 +46,18 @@ _PAGES = (
     "lengths",
     "displacement",
     "reference_free",
+    "gold_answers",
     "links",
     "divergences",
     "pair_anchors",
     "negatives",
+    "mixes",
     "anchored",
     "token_level",
+    "vocabulary_level",
+    "batches",
     "listwise",
+    "rated_lists",
 )
 
 for _page in _PAGES:  # what ends in _loss or _grad is published

@@ -2,6 +2,8 @@ r"""The oracle's losses against an anchor."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from penchant.errors import InputError, shorten
@@ -110,3 +112,46 @@ def _kto_parts(
     with np.errstate(all="ignore"):
         u = sign * number(where, "beta", beta, "above 0") * (ratio - baseline)
     return sign, np.where(label == 1.0, good, bad), u
+
+
+class ValueGrad(NamedTuple):
+    """Derivatives of each answer's loss by its log-ratio and its prompt's value."""
+
+    log_ratio: Result
+    prompt_value: Result
+
+
+def dro_loss(
+    log_ratio: Values, score: Values, prompt_value: Values, beta: float = 1.0, *, reduction: str = "mean"
+) -> Result:
+    r"""Half the square of what rating, value and log-ratio lack to agree.
+
+    Arguments, units and errors are those of :func:`penchant.dro_loss`.
+
+    .. math:: L = \tfrac12(s - V - \beta\rho)^2
+
+    References:
+        Richemond et al. (2024), Offline Regularised Reinforcement Learning for Large Language Models Alignment,
+        arXiv:2405.19107.
+
+    >>> round(dro_loss(2.0, 1.0, 0.2, beta=0.5), 12)
+    0.02
+    """
+    _, lack = _lack("dro_loss", log_ratio, score, prompt_value, beta)
+    return reduce("dro_loss", 0.5 * lack**2, reduction)
+
+
+def dro_grad(log_ratio: Values, score: Values, prompt_value: Values, beta: float = 1.0) -> ValueGrad:
+    r"""Derivatives of :func:`dro_loss`; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\rho = -\beta(s - V - \beta\rho), \quad \partial L/\partial V = -(s - V - \beta\rho)
+    """
+    scale, lack = _lack("dro_grad", log_ratio, score, prompt_value, beta)
+    return ValueGrad(plain(-scale * lack), plain(-lack))
+
+
+def _lack(where: str, log_ratio: Values, score: Values, value: Values, beta: float) -> tuple[float, Array]:
+    ratio, rating, worth = batch(where, log_ratio=log_ratio, score=score, prompt_value=value)
+    scale = number(where, "beta", beta, "above 0")
+    with np.errstate(all="ignore"):
+        return scale, rating - worth - scale * ratio

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from penchant.errors import InputError
-from penchant.numpy.common import Array, Result, Values, floats, number, reduce
+from penchant.numpy.common import Array, Result, Values, floats, number, reduce, sigmoid
 
 
 class ListGrad(NamedTuple):
@@ -66,6 +66,51 @@ def plackett_luce_grad(policy_list_logps: Values, ref_list_logps: Values, beta: 
     later = np.zeros_like(s)  # 1 minus the answer's own share at its place, without the subtraction
     later[..., :-1] = np.exp(tails[..., 1:] - tails[..., :-1])
     return ListGrad(float(beta) * (shares.sum(-1) - later))
+
+
+def d2o_loss(
+    policy_list_logps: Values,
+    ref_list_logps: Values,
+    beta: float = 0.1,
+    alpha: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""The mean log-ratio of K answers against that of a bad one, which stands last.
+
+    Arguments, units and errors are those of :func:`penchant.d2o_loss`.
+
+    .. math:: L = -\log\sigma(z), \quad z = \frac{\beta}{K}\sum_{k\le K}\rho_k - \alpha\rho_{K+1}
+
+    References:
+        Duan et al. (2024), Negating Negatives: Alignment with Human Negative Samples via Distributional Dispreference
+        Optimization, arXiv:2403.03419.
+
+    >>> round(d2o_loss([-12.0, -30.0], [-14.0, -29.0]), 12)
+    0.554355244469
+    """
+    return reduce(
+        "d2o_loss", np.logaddexp(0.0, -_d2o("d2o_loss", policy_list_logps, ref_list_logps, beta, alpha)[0]), reduction
+    )
+
+
+def d2o_grad(policy_list_logps: Values, ref_list_logps: Values, beta: float = 0.1, alpha: float = 0.1) -> ListGrad:
+    r"""Derivatives of :func:`d2o_loss` by the policy's log-probs; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\log\pi_k = -\frac{\beta}{K}\sigma(-z), \quad
+        \partial L/\partial\log\pi_{K+1} = \alpha\sigma(-z)
+    """
+    z, weights = _d2o("d2o_grad", policy_list_logps, ref_list_logps, beta, alpha)
+    return ListGrad(-weights * np.asarray(sigmoid(-z))[..., None])
+
+
+def _d2o(where: str, policy: Values, reference: Values, beta: float, alpha: float) -> tuple[Array, Array]:
+    """z, and what each answer's log-ratio counts in it."""
+    ratios, _ = _scores(where, policy, reference, 1.0)
+    count = ratios.shape[-1] - 1
+    weights = np.full(count + 1, number(where, "beta", beta, "above 0") / count)
+    weights[-1] = -number(where, "alpha", alpha, "")
+    return (ratios * weights).sum(-1), weights
 
 
 def _scores(where: str, policy: Values, reference: Values, beta: float) -> tuple[Array, Array]:

@@ -304,3 +304,55 @@ def _alphapo(
         first, second = ((x if bend == 0 else -np.expm1(-bend * x) / bend) for x in (chosen, rejected))
         z = scale * (first - second) - number(where, "gamma", gamma, "")
     return scale, chosen, rejected, long_w, long_lo, z
+
+
+def cpo_simpo_loss(
+    chosen_logps: Values,
+    rejected_logps: Values,
+    chosen_lengths: Values,
+    rejected_lengths: Values,
+    beta: float = 2.0,
+    gamma: float = 0.5,
+    alpha: float = 0.05,
+    *,
+    reduction: str = "mean",
+) -> Result:
+    r"""SimPO that also imitates its chosen answers.
+
+    Arguments, units and errors are those of :func:`penchant.cpo_simpo_loss`.
+
+    .. math:: L = -\log\sigma(\beta(\bar p_w - \bar p_l) - \gamma) - \alpha\bar p_w
+
+    References:
+        Haoran Xu (2024), CPO-SimPO, github.com/fe1ixxu/CPO_SIMPO.
+
+    >>> round(cpo_simpo_loss(-12.0, -30.0, 8, 15), 12)
+    0.54907698418
+    """
+    w, lo, _, _ = means("cpo_simpo_loss", chosen_logps, rejected_logps, chosen_lengths, rejected_lengths)
+    scale, margin = number("cpo_simpo_loss", "beta", beta, "above 0"), number("cpo_simpo_loss", "gamma", gamma, "")
+    with np.errstate(all="ignore"):
+        losses = softplus(margin - scale * (w - lo)) - number("cpo_simpo_loss", "alpha", alpha, "") * w
+    return reduce("cpo_simpo_loss", losses, reduction)
+
+
+def cpo_simpo_grad(
+    chosen_logps: Values,
+    rejected_logps: Values,
+    chosen_lengths: Values,
+    rejected_lengths: Values,
+    beta: float = 2.0,
+    gamma: float = 0.5,
+    alpha: float = 0.05,
+) -> PairGrad:
+    r"""Derivatives of :func:`cpo_simpo_loss`; arguments and errors are the loss's.
+
+    .. math:: \partial L/\partial\log\pi_w = -\frac{\beta\sigma(-z) + \alpha}{m}, \quad
+        \partial L/\partial\log\pi_l = \frac{\beta}{n}\sigma(-z)
+    """
+    w, lo, m, n = means("cpo_simpo_grad", chosen_logps, rejected_logps, chosen_lengths, rejected_lengths)
+    scale, margin = number("cpo_simpo_grad", "beta", beta, "above 0"), number("cpo_simpo_grad", "gamma", gamma, "")
+    with np.errstate(all="ignore"):
+        slope = scale * np.asarray(sigmoid(margin - scale * (w - lo)))
+        chosen = -(slope + number("cpo_simpo_grad", "alpha", alpha, "")) / m
+        return PairGrad(plain(chosen), plain(slope / n))

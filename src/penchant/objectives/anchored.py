@@ -6,6 +6,7 @@ import array_api_compat as compat
 
 from penchant.arrays import log_sigmoid, reduce, sigmoid
 from penchant.objectives.door import objective
+from penchant.objectives.surrogates import squared
 from penchant.records import Array
 
 
@@ -63,3 +64,38 @@ def kto_loss(
     losses = -log_sigmoid(gain) if value_function == "log_sigmoid" else sigmoid(-gain)
     weights = xp.where(is_desirable, xp.full_like(gain, desirable_weight), xp.full_like(gain, undesirable_weight))
     return reduce(weights * losses, reduction)
+
+
+@objective
+def dro_loss(
+    log_ratio: Array, score: Array, prompt_value: Array, beta: float = 1.0, *, reduction: str = "mean"
+) -> Array:
+    r"""Direct reward optimisation: one rated answer per prompt, and the prompt's value learned beside the policy.
+
+    .. math:: \tfrac12\big(s - V(x) - \beta\,r\big)^2
+
+    with s the rating and r the log-ratio. At the optimum V is the log-partition function of the best policy, times
+    beta: what makes pairs unnecessary. A gradient flows into the policy and into V.
+
+    Args:
+        log_ratio: Shape ``(answers,)`` or scalar; policy minus reference log-prob of the answer, nats.
+        score: Rating of the answer; higher is better.
+        prompt_value: V of the answer's prompt, in the rating's unit.
+        beta: > 0; the paper's tau, 1 there; the strength of the pull to the reference.
+        reduction: ``"none"`` for shape ``(answers,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss, in squared units of the rating; 0 where rating, value and log-ratio agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or beta is not positive.
+
+    References:
+        Pierre Harvey Richemond et al., "Offline Regularised Reinforcement Learning for Large Language Models
+        Alignment", 2024, arXiv:2405.19107.
+
+    Example:
+        >>> round(dro_loss(2.0, 1.0, 0.2, beta=0.5), 9)
+        0.02
+    """
+    return reduce(squared(score - prompt_value - beta * log_ratio, 0.0) / 2, reduction)

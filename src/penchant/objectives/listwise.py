@@ -6,8 +6,12 @@ batch have the same number of answers, the last axis.
 
 from __future__ import annotations
 
-from penchant.arrays import logsumexp, reduce
+import array_api_compat as compat
+
+from penchant.arrays import reduce
 from penchant.objectives.door import objective
+from penchant.objectives.scores import log1p_sum_exp
+from penchant.objectives.surrogates import logistic
 from penchant.records import Array
 
 
@@ -43,5 +47,50 @@ def plackett_luce_loss(
         1.801740115
     """
     s = beta * (policy_list_logps - ref_list_logps)
-    steps = [logsumexp(s[..., k:]) - s[..., k] for k in range(s.shape[-1] - 1)]
+    steps = [log1p_sum_exp(s[..., k + 1 :] - s[..., k : k + 1]) for k in range(s.shape[-1] - 1)]
     return reduce(sum(steps), reduction)
+
+
+@objective
+def d2o_loss(
+    policy_list_logps: Array,
+    ref_list_logps: Array,
+    beta: float = 0.1,
+    alpha: float = 0.1,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""Distributional dispreference optimisation: the model's own answers against one that is known to be bad.
+
+    .. math:: -\log\sigma\Big(\frac{\beta}{K}\sum_{k=1}^{K}\log\frac{\pi(y_k|x)}{\pi^-(y_k|x)} -
+              \alpha\log\frac{\pi(y_l|x)}{\pi^+(y_l|x)}\Big)
+
+    No answer is held up as good: the K others are the model's own. The last answer of a list is the bad one. The paper
+    has two references, a harmful one for the own answers and a helpful one for the bad answer; with one reference and
+    one own answer this is DPO.
+
+    Args:
+        policy_list_logps: Shape ``(lists, answers)``, or ``(answers,)`` for one list, the bad answer last; nats, summed
+            over each answer's tokens.
+        ref_list_logps: The same under the references; carries no gradient.
+        beta: > 0; weight of the own answers' mean log-ratio.
+        alpha: Weight of the bad answer's log-ratio.
+        reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss in nats; log 2 when policy and references agree.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, or beta is not positive.
+
+    References:
+        Shitong Duan et al., "Negating Negatives: Alignment with Human Negative Samples via Distributional Dispreference
+        Optimization", 2024, arXiv:2403.03419.
+
+    Example:
+        >>> d2o_loss([-12.0, -30.0], [-14.0, -29.0])
+        0.5543552444685271
+    """
+    xp = compat.array_namespace(policy_list_logps)
+    ratios = policy_list_logps - ref_list_logps
+    return reduce(logistic(beta * xp.mean(ratios[..., :-1], axis=-1) - alpha * ratios[..., -1]), reduction)

@@ -142,7 +142,8 @@ def rebel_loss(
 
     References:
         Zhaolin Gao, Jonathan D. Chang, Wenhao Zhan et al., "REBEL: Reinforcement Learning via Regressing Relative
-        Rewards", 2024, arXiv:2404.16767.
+        Rewards", 2024, arXiv:2404.16767. With eta = 1/beta: Adam Fisch et al., "Robust Preference Optimization through
+        Reward Model Distillation", 2024, arXiv:2405.19316.
 
     Example:
         >>> rebel_loss(2.0, -1.0, 1.0, 0.0)

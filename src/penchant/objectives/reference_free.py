@@ -273,3 +273,47 @@ def slic_loss(
         3.2
     """
     return reduce(positive_part(delta - chosen_logps + rejected_logps) - lambda_ * chosen_logps, reduction)
+
+
+@objective
+def cpo_simpo_loss(
+    chosen_logps: Array,
+    rejected_logps: Array,
+    chosen_lengths: Array,
+    rejected_lengths: Array,
+    beta: float = 2.0,
+    gamma: float = 0.5,
+    alpha: float = 0.05,
+    *,
+    reduction: str = "mean",
+) -> Array:
+    r"""CPO-SimPO: SimPO that also imitates its chosen answers.
+
+    .. math:: -\log\sigma\big(\beta[\bar p_w - \bar p_l] - \gamma\big) - \alpha\,\bar p_w
+
+    Args:
+        chosen_logps: Shape ``(pairs,)`` or scalar; policy log-prob of the chosen answer, nats, summed over its tokens.
+        rejected_logps: The same for the rejected answer.
+        chosen_lengths: Tokens of the chosen answer, exactly those summed.
+        rejected_lengths: The same for the rejected answer.
+        beta: > 0; the defaults of beta and gamma are SimPO's.
+        gamma: Target margin of rewards.
+        alpha: Weight of the imitation; 0 is SimPO.
+        reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
+
+    Returns:
+        The loss in nats.
+
+    Raises:
+        InputError: if shapes disagree, the batch is empty, a length is below 1, or a constant is out of its domain.
+
+    References:
+        Haoran Xu, "CPO-SimPO", 2024, github.com/fe1ixxu/CPO_SIMPO; its parts are CPO (arXiv:2401.08417) and SimPO
+        (arXiv:2405.14734).
+
+    Example:
+        >>> round(cpo_simpo_loss(-12.0, -30.0, 8, 15), 9)
+        0.549076984
+    """
+    gap = mean_logps(chosen_logps, chosen_lengths) - mean_logps(rejected_logps, rejected_lengths)
+    return reduce(logistic(beta * gap - gamma) + alpha * nll(chosen_logps, chosen_lengths), reduction)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array_api_compat as compat
 
-from penchant.arrays import stop_gradient
+from penchant.arrays import logsumexp, stop_gradient
 from penchant.records import Array
 
 
@@ -60,3 +60,26 @@ def odds_ratio_loss(chosen_mean_logps: Array, rejected_mean_logps: Array) -> Arr
     complement_ratio = xp.where(certain, xp.full_like(complement, xp.inf), ratio)
     m = stop_gradient(xp.maximum(difference, xp.zeros_like(difference)))
     return m + xp.log1p(xp.expm1(-m) + xp.exp(difference - m) * complement_ratio)
+
+
+def log1p_sum_exp(x: Array) -> Array:
+    """log(1 + Σ exp(x)) along the last axis, to the last digits where all terms are small; -inf counts for nothing."""
+    xp = compat.array_namespace(x)
+    top = stop_gradient(xp.max(x, axis=-1))
+    top = xp.where(top > 0, top, xp.zeros_like(top))
+    return top + xp.log1p(xp.expm1(-top) + xp.sum(xp.exp(x - top[..., None]), axis=-1))
+
+
+def list_nll(scores: Array) -> Array:
+    """-log softmax along the last axis; log Σ exp(s) - s would round off that of an answer that is nearly certain."""
+    xp = compat.array_namespace(scores)
+    places = xp.arange(scores.shape[-1], device=compat.device(scores))
+    differences = scores[..., None, :] - scores[..., :, None]  # entry (i, j): s_j - s_i
+    others = xp.where(places[:, None] != places[None, :], differences, xp.full_like(differences, -xp.inf))
+    return log1p_sum_exp(others)
+
+
+def shares_of(scores: Array) -> Array:
+    """softmax along the last axis."""
+    xp = compat.array_namespace(scores)
+    return xp.exp(scores - logsumexp(scores)[..., None])

@@ -13,19 +13,24 @@ from dataclasses import replace
 
 from . import (
     anchored,
+    batches,
     displacement,
     divergences,
+    gold_answers,
     lengths,
     links,
     listwise,
     logistic,
+    mixes,
     negatives,
     pair_anchors,
+    rated_lists,
     ratings,
     reference_free,
     scalars,
     ties,
     token_level,
+    vocabulary_level,
 )
 from .recipe import Recipe, Row
 
@@ -37,13 +42,18 @@ _PAGES = (
     lengths,
     displacement,
     reference_free,
+    gold_answers,
     links,
     divergences,
     pair_anchors,
     negatives,
+    mixes,
     anchored,
     token_level,
+    vocabulary_level,
+    batches,
     listwise,
+    rated_lists,
 )
 
 RECIPES: dict[str, Recipe] = {function: recipe for page in _PAGES for function, recipe in page.RECIPES.items()}

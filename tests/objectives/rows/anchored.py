@@ -13,8 +13,13 @@ def kto(r, good, z_ref, beta, value_function="log_sigmoid", desirable_weight=1, 
     return weight * (softplus(-u) if value_function == "log_sigmoid" else 1 / (1 + mp.exp(u)))
 
 
+def dro(r, rating, worth, beta):
+    return (rating - worth - beta * r) ** 2 / 2
+
+
 RECIPES = {
     "kto_loss": Recipe(kto, ("log_ratio", "is_desirable", "z_ref"), {"beta": 0.1}),
+    "dro_loss": Recipe(dro, ("log_ratio", "score", "prompt_value"), {"beta": 1.0}, constant=("score",)),
 }
 
 # fmt: off
@@ -57,5 +62,11 @@ ROWS = [
         0.0, (0.0, 0.0), value_function="sigmoid", beta=1.0),
     row("kto_loss", "u -800 paper", ((-800.0, 800.0), (True, False), (0.0, 0.0)),
         1.0, (0.0, 0.0), value_function="sigmoid", beta=1.0),
+    row("dro_loss", "a rating of 1", (2.0, 1.0, 0.2), 0.02, 0.1, 0.0, beta=0.5),
+    row("dro_loss", "a batch", ((1.0, -4.5, 3.0), (0.5, -1.0, 2.0), (0.25, 0.5, -0.75)),
+        0.5745833333333333, (0.015, 0.045, -0.555), (0.0, 0.0, 0.0), beta=0.3),
+    row("dro_loss", "policy is reference", (0.0, 1.0, 0.25), 0.28125, -0.75, 0.0),
+    row("dro_loss", "800 and -800", ((800.0, -800.0), (1.0, 1.0), (0.25, 0.25)),
+        320000.28125, (799.25, -800.75), (0.0, 0.0)),
 ]
 # fmt: on

@@ -29,6 +29,7 @@ class Recipe:
         defaults: The constants' defaults.
         lists: The terms whose entries are lists.
         constant: The terms that the method differentiates as constants, though they carry a gradient elsewhere.
+        held: What the method computes from an entry and then holds constant; the formula gets it as ``held``.
         couples_rows: Whether the batch has one loss.
     """
 
@@ -37,6 +38,7 @@ class Recipe:
     defaults: dict[str, Any] = field(default_factory=dict)
     lists: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
+    held: Callable[..., Any] | None = None
     couples_rows: bool = False
 
     def columns(self, values: tuple[Any, ...]) -> dict[str, Column]:
@@ -55,18 +57,23 @@ class Recipe:
             columns = [decimal(column) for column in self.columns(row.given).values()]
             entries = [columns] if self.couples_rows else [list(entry) for entry in zip(*columns, strict=True)]
 
+            def value(entry: list[Any], at: list[Any]) -> mp.mpf:
+                """The loss of an entry, with what is held constant taken where the derivative is."""
+                held = {} if self.held is None else {"held": self.held(*at, **constants)}
+                return self.formula(*entry, **constants, **held)
+
             def slope(entry: list[Any], i: int, k: int | None) -> mp.mpf:
                 if self.terms[i] in self.constant:
                     return mp.mpf(0)
                 here = entry[i] if k is None else entry[i][k]
-                return mp.diff(lambda x: self.formula(*_with(entry, i, k, x), **constants), here)
+                return mp.diff(lambda x: value(_with(entry, i, k, x), entry), here)
 
             def slopes(entry: list[Any], i: int) -> Any:
                 if isinstance(entry[i], list):
                     return [slope(entry, i, k) for k in range(len(entry[i]))]
                 return slope(entry, i, None)
 
-            mean = mp.fsum(self.formula(*entry, **constants) for entry in entries) / len(entries)
+            mean = mp.fsum(value(entry, entry) for entry in entries) / len(entries)
             found = [[slopes(entry, i) for entry in entries] for i in range(steep)]
             return mean, [column[0] for column in found] if self.couples_rows else found
 

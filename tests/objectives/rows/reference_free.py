@@ -34,7 +34,18 @@ def slic(w, lo, delta, lambda_):
 
 
 LOGPS = ("chosen_logps", "rejected_logps", "chosen_lengths", "rejected_lengths")
+
+
+def cpo_simpo(w, lo, m, n, beta, gamma, alpha):
+    return softplus(gamma - beta * w / m + beta * lo / n) - alpha * w / m
+
+
 RECIPES = {
+    "cpo_simpo_loss": Recipe(
+        cpo_simpo,
+        ("chosen_logps", "rejected_logps", "chosen_lengths", "rejected_lengths"),
+        {"beta": 2.0, "gamma": 0.5, "alpha": 0.05},
+    ),
     "cpo_loss": Recipe(cpo, LOGPS[:3], {"beta": 0.1, "alpha": 1.0}),
     "alphapo_loss": Recipe(alphapo, LOGPS, {"beta": 2.5, "gamma": 0.25, "alpha": 0.25}),
     "simper_loss": Recipe(simper, LOGPS, {}),
@@ -107,5 +118,13 @@ ROWS = [
         2.6, -1.1, 1.0),
     row("slic_loss", "800 apart", ((-100.0, -900.0), (-900.0, -100.0)),
         450.5, (-0.1, -1.1), (0.0, 1.0)),
+    row("cpo_simpo_loss", "P", (-12.0, -30.0, 8.0, 15.0),
+        0.5490769841801066, -0.10063516719953636, 0.050338755839752725),
+    row("cpo_simpo_loss", "a batch", ((-12.0, -45.5), (-30.0, -20.0), (8.0, 35.0), (15.0, 10.0)),
+        0.7725389694803911, (-0.21150365252764694, -0.019424631417740444), (0.0794686146814117,
+        0.01798620996209156), beta=10.0, gamma=3.0, alpha=0.5),
+    row("cpo_simpo_loss", "z 0", (-4.0, -8.0, 4.0, 4.0), 0.7431471805599453, -0.2625, 0.25, gamma=2.0),
+    row("cpo_simpo_loss", "z 800 and -800", ((-100.0, -500.0), (-500.0, -100.0), (1.0, 1.0), (1.0, 1.0)),
+        415.0, (-0.05, -2.05), (0.0, 2.0), gamma=0.0),
 ]
 # fmt: on

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue import (
     anchored,
+    batches,
     displacement,
     divergences,
+    gold_answers,
     lengths,
     links,
     lists,
     logistic,
+    mixes,
     negatives,
     pair_anchors,
     ratings,
@@ -34,12 +37,15 @@ _PAGES = (
     lengths,
     displacement,
     reference_free,
+    gold_answers,
     links,
     divergences,
     pair_anchors,
     negatives,
+    mixes,
     anchored,
     token_level,
+    batches,
     lists,
 )
 

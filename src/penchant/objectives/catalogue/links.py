@@ -34,6 +34,13 @@ METHODS = (
         Paper("Liu et al.", "Statistical Rejection Sampling Improves Preference Optimization", 2023, "2309.06657"),
     ),
     Method(
+        "rso",
+        hinge_loss,
+        "the same loss by the name of its paper, whose other half is sampling by rejection",
+        "max(0, 1 - γ(a - b))",
+        Paper("Liu et al.", "Statistical Rejection Sampling Improves Preference Optimization", 2023, "2309.06657"),
+    ),
+    Method(
         "squared_hinge",
         squared_hinge_loss,
         "squared shortfall from a margin, without IPO's penalty beyond it",

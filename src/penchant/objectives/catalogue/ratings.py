@@ -33,6 +33,14 @@ METHODS = (
         Paper("Gao et al.", "REBEL: Reinforcement Learning via Regressing Relative Rewards", 2024, "2404.16767"),
     ),
     Method(
+        "reward_distillation",
+        rebel_loss,
+        "the same regression with DPO's scale: η = 1/β",
+        "(β(a - b) - (s_w - s_l))², β = 1/η",
+        Paper("Fisch et al.", "Robust Preference Optimization through Reward Model Distillation", 2024, "2405.19316"),
+        bound={"eta": 10.0},
+    ),
+    Method(
         "reward_aware",
         reward_aware_loss,
         "implicit reward gaps are matched to those of the ratings",

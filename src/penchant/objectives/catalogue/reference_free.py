@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from penchant.objectives.catalogue.method import Method, Paper
-from penchant.objectives.reference_free import alphapo_loss, asft_loss, cpo_loss, repo_loss, simper_loss, slic_loss
+from penchant.objectives.reference_free import (
+    alphapo_loss,
+    asft_loss,
+    cpo_loss,
+    cpo_simpo_loss,
+    repo_loss,
+    simper_loss,
+    slic_loss,
+)
 
 METHODS = (
     Method(
@@ -18,6 +26,13 @@ METHODS = (
             "2401.08417",
         ),
         per_token=False,
+    ),
+    Method(
+        "cpo_simpo",
+        cpo_simpo_loss,
+        "SimPO that also imitates its chosen answers",
+        "-log σ(β(p̄_w - p̄_l) - γ) - α·p̄_w",
+        Paper("Xu", "CPO-SimPO", 2024, page="github.com/fe1ixxu/CPO_SIMPO"),
     ),
     Method(
         "alphapo",
