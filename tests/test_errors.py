@@ -25,6 +25,7 @@ def test_it_is_rebuilt_whole_as_when_it_crosses_processes():
 
 def test_suggestions_are_near_or_few():
     assert suggest("dop", ["dpo", "ipo"]) == "Did you mean 'dpo'?"
+    assert suggest("dop", ["dpo", "dro", "dpop"]) == "Did you mean 'dpo'?"  # letters out of order before other letters
     assert suggest("zzz", ["dpo", "ipo"]) == "Known: dpo, ipo"
     assert "option0" not in suggest("zzz", [f"option{n}" for n in range(100)])
 

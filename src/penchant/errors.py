@@ -52,7 +52,7 @@ def suggest(word: str, known: Iterable[str], listed: str = "See `penchant train 
     """``Did you mean 'dpo'?`` for the nearest known word, else the known words if they are few, or where they are."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=5)  # best first, and the sort keeps that order among equals
-    near.sort(key=lambda name: (-_same_start(name, word), abs(len(name) - len(word))))
+    near.sort(key=lambda name: (sorted(name) != sorted(word), -_same_start(name, word), abs(len(name) - len(word))))
     if near:
         return f"Did you mean {near[0]!r}?"
     return f"Known: {', '.join(names)}" if len(names) <= _MOST_NAMES else listed

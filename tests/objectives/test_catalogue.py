@@ -174,7 +174,7 @@ def test_a_constant_out_of_its_domain(name, constants, words):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("dpoo", "Did you mean 'dpo'?"), ("KTO!", "See `penchant methods`"), ("simp", "'simpo'")],
+    [("dop", "Did you mean 'dpo'?"), ("KTO!", "See `penchant methods`"), ("simp", "'simpo'")],
 )
 def test_an_unknown_method(name, hint):
     with pytest.raises(InputError) as caught:
