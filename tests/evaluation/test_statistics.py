@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from penchant.evaluation import statistics
 from penchant.evaluation.statistics import ClusterBootstrap, RunningMean, mcnemar, wilson_of_sum
 
 
@@ -48,3 +49,15 @@ def test_shares_take_wilson_only_where_prompts_have_one_pair():
 
 def test_one_prompt_gives_no_interval():
     assert np.isnan(ClusterBootstrap(np.zeros(3)).ratio(np.ones(3)).low)
+
+
+def test_prompts_put_together_at_random_give_the_same_intervals(monkeypatch):
+    """Seven thousand prompts of one to five pairs, in groups and one by one."""
+    generator = np.random.default_rng(0)
+    prompts = np.repeat(np.arange(7000), generator.integers(1, 6, 7000))
+    values = generator.normal(0, 1, 7000)[prompts] + generator.normal(0, 1, len(prompts))
+    grouped = ClusterBootstrap(prompts).ratio(values)
+    monkeypatch.setattr(statistics, "MOST_CLUSTERS", 10_000)
+    single = ClusterBootstrap(prompts).ratio(values)
+    assert grouped.value == single.value
+    assert grouped.high - grouped.low == pytest.approx(single.high - single.low, rel=0.07)
