@@ -164,3 +164,27 @@ def test_adapters_name_their_base(tmp_path):
     assert common_base([str(tmp_path / "a"), str(tmp_path / "b")]) == "base"
     assert common_base([str(tmp_path / "a"), str(tmp_path / "c")]) is None
     assert common_base([str(tmp_path / "a"), "hub/name"]) is None
+
+
+def test_a_store_gives_what_the_models_give(tiny_model_folder, other_folder, tmp_path):
+    from penchant.cli import main
+    from penchant.evaluation.from_store import evaluate_stored
+
+    data, store = write_jsonl(tmp_path / "pairs.jsonl", pair_rows(8)), str(tmp_path / "store")
+    models = [str(tiny_model_folder), other_folder]
+    for name in models:
+        with pytest.raises(SystemExit) as stop:
+            main(["logps", str(data), "--model", name, "--store", store, "--dtype", "float32"])
+        assert not stop.value.code
+    given = {"method": DPO, "constants": {"beta": 0.1}, "reference": models[0], "settings": EvaluateSettings()}
+    found, held_out = evaluate_stored(models[1:], [str(data)], store, **given)
+    computed, same = evaluate(models[1:], data, reference=models[0])
+    np.testing.assert_allclose(found[0].margins, computed[0].margins, atol=1e-5)
+    assert held_out.groups == same.groups and found[0].kl is None
+    with pytest.raises(InputError, match=r"X"):
+        evaluate_stored(["else"], [str(data)], store, **given)
+    more = write_jsonl(tmp_path / "more.jsonl", pair_rows(9))
+    with pytest.raises(InputError, match="lacks 2 of 18 answers"):
+        evaluate_stored(models[1:], [str(more)], store, **given)
+    with pytest.raises(InputError, match="no such store"):
+        evaluate_stored(models[1:], [str(data)], str(tmp_path / "none"), **given)

@@ -20,6 +20,7 @@ def evaluate(
     model: Annotated[list[str] | None, _MANY] = None,
     data: Annotated[list[str] | None, _MANY] = None,
     table: Annotated[list[str] | None, _MANY] = None,
+    store: str | None = None,
     reference: str | None = None,
     method: str = "dpo",
     beta: float | None = None,
@@ -44,6 +45,8 @@ def evaluate(
         Files of held-out preference pairs.
     table
         Tables of log-probs instead of models and data, one for each checkpoint (see "penchant score").
+    store
+        Take the log-probs from this store of "penchant logps" instead of computing them; no weights are loaded.
     reference
         The reference model. [default: the base of the adapters]
     method
@@ -75,7 +78,7 @@ def evaluate(
     if table:
         from penchant.evaluation.from_tables import evaluate_tables
 
-        refused = {"--model": model, "--data": data, "--reference": reference}
+        refused = {"--model": model, "--data": data, "--reference": reference, "--store": store}
         for name, value in refused.items():
             if value:
                 raise InputError(f"{name} and --table are both given", fix="A table holds the log-probs already")
@@ -88,6 +91,7 @@ def evaluate(
 
         require_training()
         from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
+        from penchant.evaluation.from_store import evaluate_stored
 
         settings = EvaluateSettings(
             max_length=max_length,
@@ -97,16 +101,12 @@ def evaluate(
             kl=kl,
             trust_remote_code=trust_remote_code,
         )
-        rewards, held_out = evaluate_models(
-            model or [],
-            data or [],
-            method=chosen,
-            constants=constants,
-            reference=reference,
-            settings=settings,
-            format=format,
-            say=(lambda line: None) if json else print,
-        )
+        given: dict[str, Any] = {"method": chosen, "constants": constants, "reference": reference}
+        given |= {"settings": settings, "format": format, "say": (lambda line: None) if json else print}
+        if store:
+            rewards, held_out = evaluate_stored(model or [], data or [], store, **given)
+        else:
+            rewards, held_out = evaluate_models(model or [], data or [], **given)
     results = [evaluate_rewards(one, held_out) for one in rewards]
     tests = [paired_test(rewards[0], other, held_out.prompts) for other in rewards[1:]]
     if json:

@@ -79,7 +79,7 @@ def evaluate_models(
     rows = read_preferences(list(data), unpaired=False, format=format)
     say(f"data       {rows.summary()}")
     loaded = _load(base if base is not None else models[0], settings, say, "reference" if base else "model")
-    tokens, kept = _encode(rows.rows, loaded, settings, say)
+    tokens, kept = encode_held_out(rows.rows, loaded.tokenizer, settings, say)
     vocabulary = loaded.tokenizer.get_vocab()
     scored_reference = _score(loaded, tokens, settings, None) if base else None
     results = []
@@ -94,9 +94,10 @@ def evaluate_models(
         if policy.tokenizer.get_vocab() != vocabulary:
             raise InputError("its tokenizer is not that of the first model", where=name, fix="Evaluate it on its own")
         scored = _score(policy, tokens, settings, loaded.model if base and settings.kl else None)
-        results.append(_rewards(name, method, constants, scored, scored_reference, tokens))
+        ref = scored_reference.logps if scored_reference is not None else None
+        results.append(rewards_of(name, method, constants, scored.logps, ref, tokens, scored.kl))
         del policy
-    return results, _held_out(kept, tokens)
+    return results, held_out_of(kept, tokens)
 
 
 def common_base(models: Sequence[str]) -> str | None:
@@ -121,11 +122,11 @@ def _load(name: str, settings: EvaluateSettings, say: Callable[[str], None], rol
     return loaded
 
 
-def _encode(
-    pairs: list[PreferencePair], loaded: LoadedModel, settings: EvaluateSettings, say: Callable[[str], None]
+def encode_held_out(
+    pairs: list[PreferencePair], tokenizer: Any, settings: EvaluateSettings, say: Callable[[str], None]
 ) -> tuple[list[TokenPair], list[PreferencePair]]:
     """Token pairs, and the pairs that they come from."""
-    style = PromptStyle.of(loaded.tokenizer, settings.chat_template)
+    style = PromptStyle.of(tokenizer, settings.chat_template)
     encode = EncodeSettings(settings.max_length, settings.truncation)
     encoding = encode_pairs(pairs, style, encode)
     say("tokens     " + "; ".join(encoding.report(encode)))
@@ -184,21 +185,23 @@ def _batches(rows: list[TokenPair], max_tokens: int) -> Iterator[list[int]]:
         yield part
 
 
-def _rewards(
+def rewards_of(
     name: str,
     method: Method,
     constants: Mapping[str, Any],
-    scored: _Scored,
-    reference: _Scored | None,
-    rows: list[TokenPair],
+    logps: Array,
+    reference: Array | None,
+    rows: Sequence[TokenPair],
+    kl: Array | None = None,
 ) -> Rewards:
+    """Implicit rewards from sums of log-probs, shape ``(pairs, 2)``: chosen, rejected."""
     lengths = np.array([[len(row.chosen_ids), len(row.rejected_ids)] for row in rows], dtype=float)
-    ref = reference.logps if reference is not None and method.needs_reference else None
-    values = implicit_rewards(method, constants, scored.logps, ref, lengths)
-    return Rewards(name, values[:, 0], values[:, 1], scored.kl)
+    values = implicit_rewards(method, constants, logps, reference if method.needs_reference else None, lengths)
+    return Rewards(name, values[:, 0], values[:, 1], kl)
 
 
-def _held_out(pairs: list[PreferencePair], rows: list[TokenPair]) -> HeldOut:
+def held_out_of(pairs: Sequence[PreferencePair], rows: Sequence[TokenPair]) -> HeldOut:
+    """What is known of the pairs besides rewards."""
     prompts: dict[Any, int] = {}
     clusters = [prompts.setdefault(tuple(row.prompt_ids), len(prompts)) for row in rows]
     difference = np.array([len(row.chosen_ids) - len(row.rejected_ids) for row in rows])
