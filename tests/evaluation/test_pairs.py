@@ -181,7 +181,7 @@ def test_a_store_gives_what_the_models_give(tiny_model_folder, other_folder, tmp
     computed, same = evaluate(models[1:], data, reference=models[0])
     np.testing.assert_allclose(found[0].margins, computed[0].margins, atol=1e-5)
     assert held_out.groups == same.groups and found[0].kl is None
-    with pytest.raises(InputError, match=r"X"):
+    with pytest.raises(InputError, match=r"holds nothing of model 'else'.*penchant logps"):
         evaluate_stored(["else"], [str(data)], store, **given)
     more = write_jsonl(tmp_path / "more.jsonl", pair_rows(9))
     with pytest.raises(InputError, match="lacks 2 of 18 answers"):
