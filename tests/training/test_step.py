@@ -15,6 +15,7 @@ from penchant.data import read_preferences
 from penchant.errors import InputError
 from penchant.logps import AnswerBatch, Engine, answer_logps
 from penchant.objectives import METHODS
+from penchant.records import TokenPair
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training import PreferenceConfig, PreferenceTrainer
 from penchant.training.inputs import missing_inputs
@@ -201,6 +202,27 @@ def test_cut_keeps_every_row_once_within_the_budget(rows, packed, positions):
         for part in parts:
             assert max_rows is None or len(part) <= max_rows
             assert len(part) == 1 or positions(part) <= max_tokens
+        assert len(cut(data, max_rows=max_rows, max_tokens=max_tokens, packed=packed, least=6)) == max(len(parts), 6)
+
+
+def row_of(tokens):
+    """A pair of so many positions."""
+    return TokenPair([1] * (tokens - 2), [1], [1], str(tokens))
+
+
+def test_first_fit_fills_micro_batches_that_walking_along_leaves_half_empty():
+    data = [row_of(tokens) for tokens in (600, 600, 600, 400, 400, 400)]
+    parts = cut(data, max_rows=None, max_tokens=1000, packed=True)
+    assert [[int(row.source) for row in part] for part in parts] == [[600, 400]] * 3
+
+
+def test_micro_batches_are_split_until_all_processes_have_as_many():
+    data = [row_of(tokens) for tokens in (50, 40, 30, 20, 10)]
+    for least in (1, 2, 3, 5):
+        parts = cut(data, max_rows=None, max_tokens=10**6, packed=True, least=least)
+        assert len(parts) == least
+        assert sorted(row.source for part in parts for row in part) == sorted(row.source for row in data)
+    assert len(cut(data, max_rows=None, max_tokens=10**6, packed=True, least=9)) == len(data)
 
 
 def test_evaluation_is_the_mean_over_all_rows(make_trainer, rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -13,22 +13,40 @@ from penchant.records import TokenAnswer, TokenPair
 Row = TypeVar("Row", bound=TokenPair | TokenAnswer)
 
 
-def cut(rows: Sequence[Row], *, max_rows: int | None, max_tokens: int, packed: bool) -> Iterator[list[Row]]:
-    """Micro-batches of rows of similar length, each at most max_rows rows and max_tokens positions.
+def cut(rows: Sequence[Row], *, max_rows: int | None, max_tokens: int, packed: bool, least: int = 1) -> list[list[Row]]:
+    """Micro-batches of at most max_rows rows and max_tokens positions: the longest row first, each into the first
+    micro-batch that has room for it.
 
-    Packed, a pair takes its prompt once and both answers; otherwise every answer takes a row as wide as the widest,
-    padding included. A single row over the budget goes alone.
+    Packed, a pair takes its prompt once and both answers, and any rows go together. Otherwise every answer takes a row
+    as wide as the widest, padding included, so a row goes only with those next to it in length. A single row over the
+    budget goes alone.
+
+    Args:
+        rows: The rows of this process.
+        max_rows: Most rows in a micro-batch.
+        max_tokens: Most positions in one.
+        packed: How positions are counted.
+        least: Cut into at least as many, so that several processes take as many forward passes; at most one a row.
     """
-    part: list[Row] = []
-    for row in sorted(rows, key=_positions):
-        trial: list[Row] = [*part, row]
-        tokens = sum(_positions(one) for one in trial) if packed else _padded(trial)
-        if part and (tokens > max_tokens or len(part) == max_rows):
-            yield part
-            part = []
-        part.append(row)
-    if part:
-        yield part
+    count = _packed if packed else _padded
+    parts: list[list[Row]] = []
+    for row in sorted(rows, key=positions, reverse=True):
+        for part in parts if packed else parts[-1:]:
+            if len(part) != max_rows and count([*part, row]) <= max_tokens:
+                part.append(row)
+                break
+        else:
+            parts.append([row])
+    while len(parts) < min(least, len(rows)):
+        fullest = max((part for part in parts if len(part) > 1), key=count)
+        parts.append(fullest[::2])
+        del fullest[::2]
+    return parts
+
+
+def positions(row: TokenPair | TokenAnswer) -> int:
+    """Positions that a row takes in a packed micro-batch."""
+    return len(row.prompt_ids) + sum(_answers(row))
 
 
 def _answers(row: TokenPair | TokenAnswer) -> tuple[int, ...]:
@@ -38,8 +56,8 @@ def _answers(row: TokenPair | TokenAnswer) -> tuple[int, ...]:
     return (max(len(row.completion_ids), len(row.mismatched_ids)),)
 
 
-def _positions(row: TokenPair | TokenAnswer) -> int:
-    return len(row.prompt_ids) + sum(_answers(row))
+def _packed(rows: Sequence[TokenPair | TokenAnswer]) -> int:
+    return sum(map(positions, rows))
 
 
 def _padded(rows: Sequence[TokenPair | TokenAnswer]) -> int:

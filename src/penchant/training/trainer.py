@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 import torch
+from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import SequentialSampler
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -24,9 +26,10 @@ from penchant.records import PairLogps, TokenAnswer, TokenPair
 from penchant.training.alarms import Alarms
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
-from penchant.training.microbatch import cut, joined
+from penchant.training.microbatch import cut, joined, positions
 from penchant.training.moving import MovingReference
 from penchant.training.non_finite import NonFinite
+from penchant.training.order import SharedOrder
 from penchant.training.recorder import Record, Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
@@ -104,25 +107,27 @@ class PreferenceTrainer(Trainer):
         model.train()
         rows = inputs["rows"]
         count = self._over_processes(torch.tensor(float(len(rows)), device=self.args.device))
+        parts = self._cut(rows)
         with self._engaged():
             z_ref = self._z_ref(model, rows)
-        parts = self._cut(rows)
+            shares = self._backward(model, parts, z_ref, self.accelerator.num_processes / count)
+        self._end_step(model)
+        return torch.stack(shares).sum()
+
+    def _backward(self, model: Any, parts: list[Rows], z_ref: Tensor, scale: Tensor) -> list[Tensor]:
+        """Backward through each micro-batch; their shares of the step's loss."""
         if self.method.couples_rows:
-            loss = self._coupled_step(model, parts, z_ref)
-            self._end_step(model)
-            return loss
-        scale = self.accelerator.num_processes / count
+            return [self._coupled_step(model, parts, z_ref)]
         shares = []
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
-            with self._engaged(), nullcontext() if last else self.accelerator.no_sync(model):
+            with nullcontext() if last else self.accelerator.no_sync(model):
                 losses, measures = self._losses(model, part, z_ref)
                 loss = losses.sum() * scale
                 self.accelerator.backward(loss)
             shares.append(loss.detach())
             self.meter.add(measures)
-        self._end_step(model)
-        return torch.stack(shares).sum()
+        return shares
 
     def _not_finite(self, rows: str) -> None:
         self.alarms.raise_alarm("non-finite", self.state.global_step, {"rows": rows})
@@ -146,7 +151,7 @@ class PreferenceTrainer(Trainer):
         """Backward through a loss that is no sum over rows: log-probs of all rows first, without a graph; the loss's
         slope by each of them; then every micro-batch again with its slopes, so that memory does not grow with the step.
         """
-        with torch.no_grad(), self._engaged():
+        with torch.no_grad():
             records = [self.recorder.record(model, part, z_ref) for part in parts]
         whole = joined(records)
         leaves = [value.requires_grad_() for value in whole.policy]
@@ -154,12 +159,9 @@ class PreferenceTrainer(Trainer):
         slopes = torch.autograd.grad(loss, leaves)
         start = 0
         for part, record in zip(parts, records, strict=True):
-            with self._engaged():
-                policy = self.recorder.record(model, part, z_ref).policy
-                pulls = [
-                    (slope[start : start + len(part)] * own).sum() for slope, own in zip(slopes, policy, strict=True)
-                ]
-                self.accelerator.backward(torch.stack(pulls).sum())
+            policy = self.recorder.record(model, part, z_ref).policy
+            pulls = [(slope[start : start + len(part)] * own).sum() for slope, own in zip(slopes, policy, strict=True)]
+            self.accelerator.backward(torch.stack(pulls).sum())
             start += len(part)
             with torch.no_grad():
                 self.meter.add(self._measures(record))
@@ -292,8 +294,23 @@ class PreferenceTrainer(Trainer):
         return self.recorder.engaged(self.model)
 
     def _cut(self, rows: Sequence[Any]) -> list[Rows]:
+        """Micro-batches, as many on every process: each forward pass may need all of them."""
         limits = {"max_rows": self.args.micro_batch_size, "max_tokens": self.args.micro_batch_tokens}
-        return list(cut(rows, **limits, packed=self.engine.packed))
+        parts = cut(rows, **limits, packed=self.engine.packed)
+        if self.accelerator.num_processes == 1:
+            return parts
+        counts = self.accelerator.gather(torch.tensor([len(parts)], device=self.args.device))
+        return cut(rows, **limits, packed=self.engine.packed, least=int(counts.max()))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """transformers' order of the rows; over several processes, each step shared out by length."""
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        if self.accelerator.num_processes == 1:
+            return super()._get_train_sampler(rows)
+        shuffled = str(self.args.train_sampling_strategy) == "random"
+        seeded = partial(SeedableRandomSampler, data_seed=self.args.data_seed)  # what accelerate makes on one process
+        inner = seeded(rows) if shuffled else SequentialSampler(rows)
+        return SharedOrder(inner, list(map(positions, rows)), self.args.batch_size, self.accelerator.num_processes)
 
     def _over_processes(self, value: Tensor) -> Tensor:
         reduced: Tensor = self.accelerator.reduce(value, reduction="sum")
