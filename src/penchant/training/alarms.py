@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from penchant.diagnostics.alarms import BY_ID, RULES, History, Rule
+from penchant.training.checkpoints import write_whole
 
 FILE = "alarms.jsonl"
 STATE = "alarms.json"
@@ -54,7 +55,7 @@ class Alarms(TrainerCallback):
             kept = [line for line in self.told if line["step"] <= state.global_step]
             text = "".join(json.dumps(line) + "\n" for line in kept)
             if text or self._path.exists():
-                self._path.write_text(text, encoding="utf-8")
+                write_whole(self._path, text)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not (state.is_world_process_zero and logs and "loss" in logs):

@@ -21,6 +21,7 @@ from penchant.objectives import Method, get_method
 from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
 from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.alarms import Alarms
+from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.inputs import terms_of_data
 from penchant.training.noise import Noise, noise_report
@@ -30,6 +31,7 @@ from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
+from penchant.training.session import clear_after, last_metrics, train_from
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
 
@@ -82,7 +84,7 @@ def train(
         eval_data: Data to evaluate on, in the same layouts.
         eval_split: Share of the data set aside for evaluation, if no ``eval_data`` is given.
         format: The data's layout, if it should not be recognised.
-        resume: Go on from the last checkpoint in ``output_dir``.
+        resume: Go on from the last whole checkpoint in ``output_dir``, or from the beginning if there is none yet.
         trust_remote_code: Whether code that comes with the model may run.
         callbacks: transformers callbacks.
         console: Where to print; left out, standard output.
@@ -109,6 +111,11 @@ def train(
     if resume:
         check_same(folder, request)
     say = _printer(console, config)
+    checkpoint = latest_whole(folder, say) if resume else None
+    if checkpoint is not None:
+        say(f"resume     going on from {checkpoint.name}")
+    elif resume:
+        say("resume     there is no whole checkpoint yet: the run begins again")
     formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
     alarms = Alarms(folder if config.process_index == 0 else None, say)
@@ -126,7 +133,7 @@ def train(
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():
                 show_first(console, train_rows[0], loaded.tokenizer)
-            if not resume:
+            if checkpoint is None:
                 gap = trainer.check_reference(train_rows[:4])
                 noise = noise_report(trainer, train_rows[:4])
                 if noise:
@@ -137,30 +144,18 @@ def train(
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
             write_start(folder, config, request, command)
-        _run(trainer, folder, resume, say)
+        if resume:
+            clear_after(trainer, folder, checkpoint)
+        train_from(trainer, folder, checkpoint, say)
     for line in alarms.summary():
         say(f"alarm      {line}")
-    trainer.save_model(str(folder))
-    if trainer.is_world_process_zero():
-        write_card(folder, config, facts, command)
+    with disk_errors(folder):
+        trainer.save_model(str(folder))
+        if trainer.is_world_process_zero():
+            write_card(folder, config, facts, command)
     say(f"saved      {folder}")
     history = trainer.state.log_history
-    return TrainResult(folder, trainer.model, loaded.tokenizer, _last_metrics(history), history, trainer.reference)
-
-
-def _run(trainer: PreferenceTrainer, folder: Path, resume: bool, say: Callable[[str], None]) -> None:
-    """Train, and evaluate at the end if the last step was not evaluated."""
-    try:
-        trainer.train(resume_from_checkpoint=resume or None)
-    except KeyboardInterrupt:
-        saved = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-        then = (
-            f"--resume goes on from {saved[-1].name}" if saved else "no checkpoint was saved (--save-steps saves them)"
-        )
-        say(f"\nstopped at step {trainer.state.global_step}; {then}")
-        raise
-    if trainer.eval_dataset is not None and "eval_loss" not in _last_metrics(trainer.state.log_history):
-        trainer.evaluate()
+    return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)
 
 
 def _check_request(eval_data: Any, eval_split: float, resume: bool) -> None:
@@ -346,10 +341,3 @@ def _printer(console: Console, config: PreferenceConfig) -> Callable[[str], None
     transformers_logging.disable_progress_bar()
     main = config.process_index == 0
     return lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True) if main else None
-
-
-def _last_metrics(history: list[dict[str, float]]) -> dict[str, float]:
-    for line in reversed(history):
-        if "eval_loss" in line or "loss" in line:
-            return dict(line)
-    return {}

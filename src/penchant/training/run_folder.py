@@ -18,27 +18,39 @@ from transformers import TrainerCallback
 import penchant
 from penchant.errors import InputError
 from penchant.objectives import Method, get_method
+from penchant.training.checkpoints import checkpoints, write_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.options import FIXED_ON_RESUME
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy")
 
 
+_BEFORE_A_CHECKPOINT = {"config.yaml", "environment.json", "log.jsonl", "alarms.jsonl"}
+
+
 def check_free(folder: Path, *, resume: bool) -> None:
     """See that a new run would not overwrite anything, and that there is one to go on with.
 
+    A run that was stopped before its first whole checkpoint is one to go on with too: it begins again.
+
     Raises:
-        InputError: if the folder is not empty and not resumed, is a file, or has no checkpoint to resume from.
+        InputError: if the folder is not empty and not resumed, is a file, or holds no run that could go on.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError("the output folder is a file", where=str(folder), fix="Give another --output-dir")
-    if resume and not any(path.is_file() for path in folder.glob("checkpoint-*/trainer_state.json")):
+    if resume and not checkpoints(folder) and not _only_begun(folder):
         fix = "Checkpoints are written every --save-steps steps; start again in a new --output-dir"
         raise InputError("there is no checkpoint to resume from", where=str(folder), fix=fix)
     if not resume and folder.exists() and any(folder.iterdir()):
         holds = "already holds a run" if (folder / "config.yaml").exists() else "is not empty"
         fix = "Give another --output-dir, or --resume to go on from a run's last checkpoint"
         raise InputError(f"the output folder {holds}", where=str(folder), fix=fix)
+
+
+def _only_begun(folder: Path) -> bool:
+    """Whether a run was started here and stopped before it saved anything."""
+    names = {path.name for path in folder.iterdir() if not path.name.endswith(".partial")} if folder.is_dir() else set()
+    return "config.yaml" in names and names <= _BEFORE_A_CHECKPOINT
 
 
 def check_same(folder: Path, options: Mapping[str, Any]) -> None:
@@ -81,7 +93,7 @@ def created(folder: Path) -> Iterator[None]:
 def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, Any], command: str) -> None:
     """The options that make this run again and the environment, before the first step."""
     text = yaml.safe_dump(_plain(options), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_whole(folder / "config.yaml", text)
     environment = {
         "command": command,
         "penchant": penchant.__version__,
@@ -94,7 +106,7 @@ def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, An
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "training_arguments": _plain(config.to_dict()),
     }
-    (folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / "environment.json", json.dumps(environment, indent=2) + "\n")
 
 
 def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str], command: str) -> None:
@@ -139,9 +151,9 @@ class JsonLog(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """A resumed run takes the steps after its checkpoint again: their old lines go."""
         if state.is_world_process_zero and self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-            self._path.write_text("".join(kept), encoding="utf-8")
+            kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+            lines = [line for line in kept if json.loads(line)["step"] <= state.global_step]
+            write_whole(self._path, "".join(f"{line}\n" for line in lines))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if state.is_world_process_zero and logs:

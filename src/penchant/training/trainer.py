@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SequentialSampler
 from transformers import Trainer
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, rotate_checkpoints
 
 from penchant.diagnostics import Measures, answer_measures, pair_measures, watched
 from penchant.errors import InputError
@@ -24,6 +25,7 @@ from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
 from penchant.records import PairLogps, TokenAnswer, TokenPair
 from penchant.training.alarms import Alarms
+from penchant.training.checkpoints import seal, written_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut, joined, positions
@@ -322,6 +324,22 @@ class PreferenceTrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the Trainer's estimate assumes padded next-token batches."""
         return 0
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """transformers' checkpoint, sealed when every process has written its part; older ones go only after that."""
+        folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            with written_whole(folder):
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal(folder)
+        finally:
+            self.args.save_total_limit = limit
+        if self.args.should_save:
+            rotate_checkpoints(str(folder.parent), limit, self.state.best_model_checkpoint, use_mtime=True)
+        self.accelerator.wait_for_everyone()
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

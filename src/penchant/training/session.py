@@ -1,0 +1,52 @@
+"""From the first step, or the last checkpoint, to the end, or to whatever stops a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from penchant.training.checkpoints import checkpoints, disk_errors, remove_after
+from penchant.training.stopping import EXIT, SaveOnTerm
+from penchant.training.trainer import PreferenceTrainer
+
+
+def train_from(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None, say: Callable[[str], None]) -> None:
+    """Train, and evaluate at the end if the last step was not evaluated.
+
+    Raises:
+        InputError: if the disk is full.
+        SystemExit: with 143, after SIGTERM.
+    """
+    term = SaveOnTerm(trainer.accelerator)
+    trainer.add_callback(term)
+    try:
+        with disk_errors(folder):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except KeyboardInterrupt:
+        say(f"\nstopped at step {trainer.state.global_step}; {_then(folder)}")
+        raise
+    if term.stopped:
+        say(f"stopped    by SIGTERM at step {trainer.state.global_step}; {_then(folder)}")
+        raise SystemExit(EXIT)
+    if trainer.eval_dataset is not None and "eval_loss" not in last_metrics(trainer.state.log_history):
+        trainer.evaluate()
+
+
+def clear_after(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None) -> None:
+    """Take away, on one process and before any goes on, the checkpoints after the one that a run goes on from."""
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        remove_after(folder, checkpoint)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _then(folder: Path) -> str:
+    saved = checkpoints(folder)
+    return f"--resume goes on from {saved[0].name}" if saved else "no checkpoint was saved (--save-steps saves them)"
+
+
+def last_metrics(history: list[dict[str, float]]) -> dict[str, float]:
+    for line in reversed(history):
+        if "eval_loss" in line or "loss" in line:
+            return dict(line)
+    return {}
