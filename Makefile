@@ -16,10 +16,10 @@ demo: $(VENV)/.demo ## tune a real model and compare before and after
 	$(BIN)/penchant demo --output-dir runs/demo
 
 test: $(VENV)/.test check ## style, types, imports, generated pages, and the default tests
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel and some minutes
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -47,7 +47,7 @@ $(VENV)/.test: pyproject.toml constraints.txt
 
 docs: $(VENV)/.test ## the documentation as a web site in docs/_build
 	$(PIP) -e ".[docs]"
-	$(BIN)/sphinx-build -q -b html docs docs/_build
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

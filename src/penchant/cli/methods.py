@@ -109,7 +109,10 @@ def cells(method: Method) -> tuple[str, ...]:
     """One row of the table, as text."""
     from penchant.objectives.catalogue import shown
 
-    constants = ", ".join(f"{shown(name)}={value}" for name, value in method.constants.items() if _telling(name, value))
+    kept = {shown(name): value for name, value in method.constants.items() if _telling(name, value)}
+    constants = ", ".join(
+        f"{name}={round(value, 4) if isinstance(value, float) else value}" for name, value in kept.items()
+    )
     return (
         method.name,
         "yes" if method.needs_reference else "no",
@@ -134,11 +137,24 @@ def as_markdown(*names: str) -> str:
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
     for method in [METHODS[name] for name in names] or METHODS.values():
         name, *rest, constants, _ = cells(method)
-        rest[-1] = f"`{rest[-1]}`"
+        rest[-1] = "`" + rest[-1].replace("|", "\\|") + "`"
         source = published(method)
         paper = f"[{source.authors} {source.year}]({source.link})"
         lines.append("| " + " | ".join([f"**{name}**", *rest, constants, paper]) + " |")
     return "\n".join([*lines, "", LEGEND])
+
+
+def as_groups() -> str:
+    """Which methods take which rows, as a table for the documentation; generated from the catalogue."""
+    from penchant.objectives import METHODS
+
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for method in METHODS.values():
+        groups.setdefault((method.data, *method.needs), []).append(method.name)
+    lines = ["| rows | also | methods |", "| --- | --- | --- |"]
+    for (data, *needs), names in sorted(groups.items(), key=lambda group: (group[0][0] != "pairs", len(group[0]))):
+        lines.append(f"| {data} | {', '.join(needs) or 'nothing'} | {', '.join(f'`{name}`' for name in names)} |")
+    return "\n".join(lines)
 
 
 def _facts(method: Method) -> dict[str, Any]:
