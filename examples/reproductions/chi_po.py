@@ -34,7 +34,7 @@ def population(method: str, beta: float) -> float:
 
 
 def one_comparison(method: str, clip: float, rate: float = 0.02, steps: int = 60000) -> float:
-    """Gradient descent from the reference (0.9, 0.1) on one pair that prefers the rare answer, until the clip stops it."""
+    """Gradient descent from the reference on one pair that prefers its rare answer, until the clip stops it."""
     reference = np.log([0.1, 0.9])
     logits = reference.copy()
     for _ in range(steps):
@@ -44,9 +44,8 @@ def one_comparison(method: str, clip: float, rate: float = 0.02, steps: int = 60
             slope = oracle.chi_po_grad(float(a), float(b), 1.0, clip)
         else:
             slope = oracle.dpo_grad(float(a), float(b), 0.0, 0.0, 1.0)
-            slope = slope if a - b < clip else oracle.dpo_grad(1e9, 0.0, 0.0, 0.0, 1.0)
         slopes = np.array([slope.chosen, slope.rejected], dtype=float)
-        if np.abs(slopes).max() < 1e-4:
+        if np.abs(slopes).max() < 1e-4 or (method == "dpo" and a - b >= clip):
             break
         logits = logits - rate * to_logits(slopes, log_policy)
     return float(np.exp(log_softmax(logits))[0])

@@ -1,7 +1,9 @@
-"""What the reproductions share: numbers beside the theory's, small tabular policies, and a table and a figure at the end.
+"""What the reproductions share: numbers beside the theory's, small tabular policies, and a table and a figure at the
+end.
 
-Each file is one command and one function, ``reproduce(fast)``: it returns numbers, each with the theory's where there is
-one and with how near it has to be, and a way to draw them. ``fast`` does the same with less sampling, for the tests.
+Each file is one command and one function, ``reproduce(fast)``: it returns numbers, each with the theory's where there
+is one and with how near it has to be, and a way to draw them. ``fast`` does the same with less sampling, for the
+tests.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ def adam(step: Callable[[Array], Array], start: Array, rate: float, steps: int) 
 
 
 def main(reproduce: Callable[[bool], Outcome]) -> None:
-    """Run one reproduction: print its table, write numbers and figure, and end with 1 if a number is not the theory's."""
+    """Run one reproduction: print its table, write numbers and figure; exit code 1 if a number is not the theory's."""
     parser = argparse.ArgumentParser(description=sys.modules[reproduce.__module__].__doc__)
     parser.add_argument("--fast", action="store_true", help="less sampling; nothing is written")
     fast = parser.parse_args().fast

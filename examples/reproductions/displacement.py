@@ -1,9 +1,9 @@
 """Chosen answers may become less likely
 
-Pal et al. 2024, arXiv:2402.13228 (Smaug), and Razin et al. 2024, arXiv:2410.08847: DPO pushes only the difference. With
-features shared by the answers the first step already lowers the chosen one, exactly computed here for a linear softmax
-policy; with independent logits it cannot. On a toy language model, with pairs that differ in one token, we measure what
-happens under DPO, DPO with fine-tuning, and DPOP.
+Pal et al. 2024, arXiv:2402.13228 (Smaug), and Razin et al. 2024, arXiv:2410.08847: DPO pushes only the difference.
+With features shared by the answers the first step already lowers the chosen one, exactly computed here for a linear
+softmax policy; with independent logits it cannot. On a toy language model, with pairs that differ in one token, we
+measure what happens under DPO, DPO with fine-tuning, and DPOP.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """DPO finds the optimum of the KL-regularised reward, and how fast
 
-Rafailov et al. 2023, arXiv:2305.18290, section 4: if preferences follow the Bradley-Terry model, DPO's minimum is
-pi* ~ pi_ref exp(r/beta). Four actions, r = (1, 0.5, 0, -0.5), beta = 0.5, all pairs compared equally often. With N sampled
-comparisons the estimate is a maximum-likelihood one, so N E[KL(pi, pi*)] tends to a constant that Fisher's
+Rafailov et al. 2023, arXiv:2305.18290, section 4: if preferences follow the Bradley-Terry model, DPO's minimum is pi*
+~ pi_ref exp(r/beta). Four actions, r = (1, 0.5, 0, -0.5), beta = 0.5, all pairs compared equally often. With N
+sampled comparisons the estimate is a maximum-likelihood one, so N E[KL(pi, pi*)] tends to a constant that Fisher's
 information gives.
 """
 
@@ -64,9 +64,13 @@ def reproduce(fast: bool = False) -> Outcome:
     products = [sampled(count, seeds) for count in counts]
     last = np.mean(products[-2:])
     numbers = [
-        Number("N infinite: largest distance from pi*", float(np.abs(np.exp(exact) - np.exp(LOG_BEST)).max()), 0.0, 1e-7),
+        Number(
+            "N infinite: largest distance from pi*", float(np.abs(np.exp(exact) - np.exp(LOG_BEST)).max()), 0.0, 1e-7
+        ),
         Number("tr(I+ Cov)/(2 beta²)", limit, 5.865494702466, 1e-9),
-        Number(f"N E[KL], mean of N = {counts[-2]:,} and {counts[-1]:,}", float(last), limit, 0.35 * limit if fast else 0.9),
+        Number(
+            f"N E[KL], mean of N = {counts[-2]:,} and {counts[-1]:,}", float(last), limit, 0.35 * limit if fast else 0.9
+        ),
     ]
 
     def draw(figure) -> None:

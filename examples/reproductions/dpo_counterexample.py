@@ -1,8 +1,8 @@
 """DPO's minimum is not unique: an answer nobody saw
 
-Xu et al. 2024, arXiv:2404.10719 ("Is DPO superior to PPO"): with the one comparison y1 over y2, any policy that
-gives y2 nothing has the least loss, also one that puts nearly all on a third answer which the data never shows. The policy is
-(0.1, eps, 0.9), the reference (0.5, 0.5, 0), beta 0.1; a policy that maximises the reward would be (1, 0, 0).
+Xu et al. 2024, arXiv:2404.10719 ("Is DPO superior to PPO"): with the one comparison y1 over y2, any policy that gives
+y2 nothing has the least loss, also one that puts nearly all on a third answer which the data never shows. The policy
+is (0.1, eps, 0.9), the reference (0.5, 0.5, 0), beta 0.1; a policy that maximises the reward would be (1, 0, 0).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Forward KL covers modes, reverse KL seeks one
 
-Ji et al. 2024, arXiv:2402.00856, figure 1: in the limit of many answers DPO minimises the forward KL to the optimal policy
-and EXO the reverse one. The optimal policy has two modes on a grid of 30 answers, the policy that is fitted has one
-(a discretised normal distribution), and the two limits differ: DPO's spreads over both modes, EXO's takes the higher.
+Ji et al. 2024, arXiv:2402.00856, figure 1: in the limit of many answers DPO minimises the forward KL to the optimal
+policy and EXO the reverse one. The optimal policy has two modes on a grid of 30 answers, the policy that is fitted
+has one (a discretised normal distribution), and the two limits differ: DPO's spreads over both modes, EXO's takes the
+higher.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def fit(forward: bool) -> tuple[float, float, float]:
         return kl(TARGET, policy) if forward else kl(policy, TARGET)
 
     starts = [np.array([mean, np.log(sd)]) for mean in (5.0, 15.0, 25.0) for sd in (1.0, 6.0)]
-    found = [minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13}) for start in starts]
+    found = [
+        minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13}) for start in starts
+    ]
     best = min(found, key=lambda result: result.fun)
     return float(best.x[0]), float(np.exp(best.x[1])), float(best.fun)
 

@@ -1,7 +1,7 @@
 """Flipped labels: robust DPO is unbiased, conservative DPO shrinks
 
-Chowdhury et al. 2024, arXiv:2403.00409, and Mitchell 2023. The first of two answers wins with probability 0.75, then a
-share of the labels is flipped. Minimising the expected loss gives the margin z = beta (a - b): robust DPO recovers
+Chowdhury et al. 2024, arXiv:2403.00409, and Mitchell 2023. The first of two answers wins with probability 0.75, then
+a share of the labels is flipped. Minimising the expected loss gives the margin z = beta (a - b): robust DPO recovers
 logit(0.75) whatever the share, DPO does not, and cDPO shrinks further. The price is the gradient's variance, which
 grows as 1/(1 - 2 eps)².
 """
@@ -67,7 +67,9 @@ def reproduce(fast: bool = False) -> Outcome:
     for eps in (0.2, 0.4):
         q = observed(eps)
         expected = q * (1 - q) * BETA**2 / (1 - 2 * eps) ** 2
-        numbers.append(Number(f"robust_dpo, {eps:.0%}: variance of the gradient", variance(eps, count), expected, 0.03 * expected))
+        numbers.append(
+            Number(f"robust_dpo, {eps:.0%}: variance of the gradient", variance(eps, count), expected, 0.03 * expected)
+        )
 
     def draw(figure) -> None:
         axis = figure.subplots()

@@ -1,8 +1,8 @@
 """Deterministic preferences: IPO stops, DPO does not
 
-Azar et al. 2023, arXiv:2310.12036, section 5: two actions, uniform reference, the first always preferred. IPO's optimum
-is sigma(1/(2 tau)); DPO's loss has none, its policy becomes deterministic for every beta. Both losses are minimised here; the
-logits are held within 60, where DPO's minimum is the boundary.
+Azar et al. 2023, arXiv:2310.12036, section 5: two actions, uniform reference, the first always preferred. IPO's
+optimum is sigma(1/(2 tau)); DPO's loss has none, its policy becomes deterministic for every beta. Both losses are
+minimised here; the logits are held within 60, where DPO's minimum is the boundary.
 """
 
 from __future__ import annotations

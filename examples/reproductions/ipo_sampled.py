@@ -1,9 +1,9 @@
 """IPO keeps to the reference where DPO does not
 
-Azar et al. 2023, arXiv:2310.12036, section 5.4: three actions, uniform reference, preferences sampled from a fixed set, a
-softmax policy trained by Adam (rate 0.01, 18000 steps, 9 pairs a step). IPO ends at its closed form for every tau; DPO goes
-to a deterministic policy whatever beta is. Where one action never wins, DPO's probability of it goes to 0 and IPO's does not.
-The sets are ours: the first is the paper's total order.
+Azar et al. 2023, arXiv:2310.12036, section 5.4: three actions, uniform reference, preferences sampled from a fixed
+set, a softmax policy trained by Adam (rate 0.01, 18000 steps, 9 pairs a step). IPO ends at its closed form for every
+tau; DPO goes to a deterministic policy whatever beta is. Where one action never wins, DPO's probability of it goes to
+0 and IPO's does not. The sets are ours: the first is the paper's total order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Contradictory labels: KTO follows the majority, DPO the odds
 
-Ethayarajh et al. 2024, arXiv:2402.01306, section 4.3: annotators disagree, 70 % prefer a to b, and the reference prefers b
-four to one. DPO's optimum has odds (pi_ref ratio)(p/(1-p))^(1/beta) = 0.583, so b stays the likelier one. In KTO
-the sign of the gradient by each answer's reward is that of its majority, wherever the reference stands, and the policy goes to a.
-The baseline is held at 0; logits are held within 60.
+Ethayarajh et al. 2024, arXiv:2402.01306, section 4.3: annotators disagree, 70 % prefer a to b, and the reference
+prefers b four to one. DPO's optimum has odds (pi_ref ratio)(p/(1-p))^(1/beta) = 0.583, so b stays the likelier one.
+In KTO the sign of the gradient by each answer's reward is that of its majority, wherever the reference stands, and
+the policy goes to a. The baseline is held at 0; logits are held within 60.
 """
 
 from __future__ import annotations

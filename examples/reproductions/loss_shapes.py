@@ -1,8 +1,8 @@
 """The shapes of the losses
 
 Tang et al. 2024, arXiv:2402.05749, figure 1 (losses that DPO, IPO and SLiC are cases of), and Lu et al. 2024,
-arXiv:2406.08414: the loss that a language model found falls, rises and falls again near 0. Its stationary points in units
-of the blend's width, z/tau, are -2.3714 and 1.4401.
+arXiv:2406.08414: the loss that a language model found falls, rises and falls again near 0. Its stationary points in
+units of the blend's width, z/tau, are -2.3714 and 1.4401.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A reference that moves is a smaller beta
 
-Gorbatovski et al. 2024, arXiv:2404.09656 (TR-DPO), and stepwise DPO. In a tabular policy with every stage solved exactly, k
-hard updates of the reference give pi_k ~ pi_ref e^(k r/beta): DPO with beta/k. A soft update by alpha moves the
-reference's logits by alpha r/beta each time.
+Gorbatovski et al. 2024, arXiv:2404.09656 (TR-DPO), and stepwise DPO. In a tabular policy with every stage solved
+exactly, k hard updates of the reference give pi_k ~ pi_ref e^(k r/beta): DPO with beta/k. A soft update by alpha
+moves the reference's logits by alpha r/beta each time.
 """
 
 from __future__ import annotations

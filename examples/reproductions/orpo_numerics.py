@@ -1,8 +1,8 @@
 """ORPO's log-odds where an answer is almost certain
 
-Hong et al. 2024, arXiv:2403.07691. log(p/(1-p)) from a log-probability needs log(1 - e^x), which textbook forms lose in
-float32 as x goes to 0: 1 - exp(x) is rounded to 0, log1p(-exp(x)) likewise. Relative errors of the odds-ratio loss in
-float32 against 40 digits, and of its slope; the rejected answer has mean log-prob -1.
+Hong et al. 2024, arXiv:2403.07691. log(p/(1-p)) from a log-probability needs log(1 - e^x), which textbook forms lose
+in float32 as x goes to 0: 1 - exp(x) is rounded to 0, log1p(-exp(x)) likewise. Relative errors of the odds-ratio loss
+in float32 against 40 digits, and of its slope; the rejected answer has mean log-prob -1.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def errors(form, place: float) -> tuple[float, float]:
 def reproduce(fast: bool = False) -> Outcome:
     table = {name: [errors(form, place) for place in PLACES] for name, form in FORMS.items()}
     worst = np.array(table["penchant"]).max(axis=0)
-    broken = {name: next((p for p, e in zip(PLACES, row, strict=True) if max(e) > 0.01), 0.0) for name, row in table.items()}
+    broken = {
+        name: next((p for p, e in zip(PLACES, row, strict=True) if max(e) > 0.01), 0.0) for name, row in table.items()
+    }
     numbers = [
         Number("penchant: largest relative error of the value", float(worst[0]), 0.0, 2e-6),
         Number("penchant: largest relative error of the slope", float(worst[1]), 0.0, 2e-6),
@@ -76,7 +78,12 @@ def reproduce(fast: bool = False) -> Outcome:
             for name, row in table.items():
                 shown = [min(max(e[which], 1e-9), 3.0) for e in row]
                 axis.plot([-p for p in PLACES], shown, "o-", markersize=4, label=name)
-            axis.set(xscale="log", yscale="log", xlabel="-mean log-prob of the chosen answer", title=f"relative error, {title}")
+            axis.set(
+                xscale="log",
+                yscale="log",
+                xlabel="-mean log-prob of the chosen answer",
+                title=f"relative error, {title}",
+            )
             axis.invert_xaxis()
         axis.legend(fontsize=8)
 

@@ -1,9 +1,9 @@
 """Rankings say more than their pairs
 
-Rafailov et al. 2023, arXiv:2305.18290, appendix A.3: DPO on whole rankings (Plackett-Luce). From rankings of four answers
-one can maximise the ranking's likelihood, or split it into six pairs and run DPO on these as if they were independent. Both
-find pi*; the pairs are the worse estimator. N E[KL] of each is computed from Fisher's information (the sandwich
-form for the pairs) over all 24 rankings, and measured on sampled ones.
+Rafailov et al. 2023, arXiv:2305.18290, appendix A.3: DPO on whole rankings (Plackett-Luce). From rankings of four
+answers one can maximise the ranking's likelihood, or split it into six pairs and run DPO on these as if they were
+independent. Both find pi*; the pairs are the worse estimator. N E[KL] of each is computed from Fisher's information
+(the sandwich form for the pairs) over all 24 rankings, and measured on sampled ones.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """DPO's reward and the log-prob per token rank answers differently
 
-Meng et al. 2024, arXiv:2405.14734, figure 2: a policy trained by DPO orders pairs by its log-ratio, yet generation goes
-by the log-probability, so many pairs that the reward ranks rightly have a chosen answer that is less likely per
-token. The paper's share is that of its models. Here a toy language model is trained on pairs of unequal length, by DPO and
-by SimPO, and the shares are measured.
+Meng et al. 2024, arXiv:2405.14734, figure 2: a policy trained by DPO orders pairs by its log-ratio, yet generation
+goes by the log-probability, so many pairs that the reward ranks rightly have a chosen answer that is less likely per
+token. The paper's share is that of its models. Here a toy language model is trained on pairs of unequal length, by
+DPO and by SimPO, and the shares are measured.
 """
 
 from __future__ import annotations

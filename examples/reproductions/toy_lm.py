@@ -1,4 +1,6 @@
-"""A language model small enough to train in seconds: a recurrent network over a few tokens, and preference training on it."""
+"""A language model small enough to train in seconds: a recurrent network over a few tokens, and preference training
+on it.
+"""
 
 from __future__ import annotations
 

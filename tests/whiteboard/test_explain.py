@@ -39,3 +39,19 @@ def test_the_worked_example_and_its_derivative_are_right() -> None:
 def test_an_unknown_method_is_one_clear_line() -> None:
     with pytest.raises(InputError, match="Did you mean 'ipo'"):
         explain("ipoo")
+
+
+def test_advice_is_given_to_methods_of_the_catalogue_once():
+    from penchant.objectives import METHODS
+    from penchant.whiteboard.advice import ADVICE
+    from penchant.whiteboard.prose import PROSE
+
+    assert set(ADVICE) <= set(METHODS)
+    assert not set(ADVICE) & set(PROSE)
+    for name, (use, wrong) in ADVICE.items():
+        assert use.endswith(".") and not wrong.endswith("."), name
+
+
+def test_constants_are_told_in_the_docstring_words():
+    told = next(section.text for section in explain("dpop") if section.title == "Constants")
+    assert "0.3 in the paper" in told and "lambda = 50.0" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from penchant.errors import InputError
 from penchant.objectives.catalogue import Method, get_method
 from penchant.vocabulary import CONSTANTS, TERMS
+from penchant.whiteboard.advice import ADVICE
 from penchant.whiteboard.anatomy import ANATOMIES, Anatomy
 from penchant.whiteboard.inputs import CATALOGUE_ROLES, CONSTANT_ROLES, POLICY_ROLES, ROLE_NAMES, VIEWS, sample_rows
 from penchant.whiteboard.prose import PROSE
@@ -90,12 +92,15 @@ def explain(name: str) -> list[Section]:
     if subject is not None:
         sections.append(Section("Worked example", _example(subject, anatomy), True))
         sections.append(Section("Derivative", _derivative(subject) + ("\n" + prose.derivative if prose else "")))
-    if prose:
-        sections.append(Section("When to use it", prose.use))
+    use, wrong = ADVICE.get(name, ("", ""))
+    if prose or use:
+        sections.append(Section("When to use it", prose.use if prose else use))
     sections.append(Section("Needs", _needs(method)))
     sections.append(Section("Constants", _constants(method)))
     if prose:
         sections.append(Section("Pitfalls", "\n".join(f"- {what}: {symptom}." for what, symptom in prose.pitfalls)))
+    elif wrong:
+        sections.append(Section("What goes wrong", wrong + "."))
     neighbours = list(prose.neighbours if prose else ()) + (_limits(subject) if subject else [])
     if neighbours:
         sections.append(Section("Neighbours", "\n".join(f"- {_sentence(text)}" for text in neighbours)))
@@ -124,7 +129,7 @@ def as_markdown(sections: list[Section], name: str) -> str:
     parts = [f"# {name}"]
     for section in sections:
         text = (
-            f"```\n{section.text}\n```"
+            f"```text\n{section.text}\n```"
             if section.code
             else section.text.replace("\n", "\n\n" if not section.text.startswith("- ") else "\n")
         )
@@ -238,11 +243,19 @@ def _constants(method: Method) -> str:
     prose = PROSE.get(method.name)
     lines = []
     for name, value in method.constants.items():
-        shown = name.rstrip("_")
-        meaning = f"{CONSTANTS[name].meaning}; {CONSTANTS[name].domain}" if name in CONSTANTS else "which form"
+        told = argument_text(method, name)
+        if name in CONSTANTS:
+            told = f"{CONSTANTS[name].meaning}; {told or CONSTANTS[name].domain}"
         source = f"; {prose.values[name]}" if prose and name in prose.values else ""
-        lines.append(f"- {shown} = {value}: {meaning}{source}")
+        lines.append(f"- {name.rstrip('_')} = {value}: {told or 'which form'}{source}")
     return "\n".join(lines) or "None."
+
+
+def argument_text(method: Method, name: str) -> str:
+    """What the loss's docstring says of one argument, without the last full stop: domain, and values of the paper."""
+    documented = inspect.getdoc(method.loss) or ""
+    found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^$)", documented, flags=re.M | re.S)
+    return " ".join(found[1].split()).rstrip(".") if found else ""
 
 
 def _limits(subject: Subject) -> list[str]:
@@ -255,7 +268,9 @@ def _limits(subject: Subject) -> list[str]:
             bent = rows | {name: np.full(9, value)}
             if value == subject.constants[name] or (name == "beta" and value == 0):
                 continue
-            found += [f"with {name} = {value:g} it is {other}" for other in _equal_to(subject, bent, name)]
+            found += [
+                f"with {_constant_name(name)} = {value:g} it is {other}" for other in _equal_to(subject, bent, name)
+            ]
     return found
 
 
