@@ -135,7 +135,8 @@ def _typical(name: str) -> Any:
 
 
 def _slope(loss: Callable[[float], np.ndarray]) -> np.ndarray:
-    return (loss(STEP) - loss(-STEP)) / (2 * STEP)
+    with np.errstate(invalid="ignore"):  # infinite on both sides of a place is a gap in the curve
+        return (loss(STEP) - loss(-STEP)) / (2 * STEP)
 
 
 def _name(loss_axis: Any, push_axis: Any, moved: str) -> None:

@@ -4,9 +4,9 @@ Park et al. 2024, arXiv:2403.19159 (R-DPO), and others: if chosen answers tend t
 language model is trained on pairs in which the longer answer is the chosen one in 80 %, nothing else being better
 about it. Measured are the mean length of new answers, and the slope of the learned log-ratio difference on the
 difference of lengths, on held-out pairs whose order is random. The papers expect a positive slope under DPO, and less
-of it under methods that count tokens. The constants differ, so the pulls are not equally strong. What we find agrees
-for R-DPO; `ln_dpo` and `simpo` make answers longer here than DPO does, because a mean over tokens is raised by ending
-later, too.
+of it under methods that count tokens. The constants differ, so the pulls are not equally strong. What we measure: the
+slopes come out as expected, below 0 for R-DPO with this alpha; the lengths of new answers do not follow them, all
+methods lengthen answers, `ln_dpo` most. Why was not looked into.
 """
 
 from __future__ import annotations
