@@ -70,8 +70,8 @@ def measure(path: Path, megabytes: float) -> dict[str, object]:
 
 def examination_alone(rows: int) -> None:
     """Peak resident memory of the rules themselves, in MB: rows are made on the fly, so no file is held."""
+    from penchant.data import ReadRow
     from penchant.doctor import examine
-    from penchant.doctor.rows import ReadRow
     from penchant.records import PreferencePair
 
     def made() -> Iterator[ReadRow]:

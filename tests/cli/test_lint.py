@@ -94,8 +94,7 @@ def test_a_file_of_no_objects_is_refused_row_by_row(lint):
 
 def test_fix_writes_nothing_where_rows_would_be_lost(lint, tmp_path, capsys):
     lint([GOOD])
-    with (tmp_path / "data.jsonl").open("a") as file:
-        file.write('{"prompt": \n' + json.dumps(GOOD | {"prompt": "Who?"}) + "\n")
+    (tmp_path / "data.jsonl").write_text(f'[{json.dumps(GOOD)},\n{{"prompt": ')
     with pytest.raises(SystemExit) as stop:
         main(["lint", "data.jsonl", "--fix", "clean.jsonl"])
     assert stop.value.code == 2

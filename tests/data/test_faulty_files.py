@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 ROW = {"prompt": "Name a colour.", "chosen": "Red.", "rejected": "Bread."}
-LINE = json.dumps(ROW).encode() + b"\n"
+ROWB = json.dumps(ROW).encode()
+LINE = ROWB + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,10 @@ LINE = json.dumps(ROW).encode() + b"\n"
         (
             LINE + b'{"prompt": "caf\xe9"}',
             2,
-            [f"offset {len(LINE) + 15}", "not UTF-8", "0xe9", "Save the file as UTF-8"],
+            ["column 16", "not UTF-8", "0xe9", "Save the file as UTF-8"],
         ),
-        ("{}".encode("utf-16"), 1, ["offset 0", "not UTF-8", "0xff"]),
-        (b'\xef\xbb\xbf{"a": "\xff"}', 1, ["offset 10", "not UTF-8"]),
+        ("{}".encode("utf-16"), 1, ["column 1", "not UTF-8", "0xff"]),
+        (b'\xef\xbb\xbf{"a": "\xff"}', 1, ["column 8", "not UTF-8"]),
     ],
 )
 def test_faults_in_lines(write, fault, content, line, words):
@@ -49,10 +50,10 @@ def test_faults_in_lines(write, fault, content, line, words):
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b"[\n{},\n{} {}]", 3, ["column 4", "expected ',' or ']'"]),
-        (b'[\n{"a": 1},\n]', 3, ["trailing comma"]),
-        (b'[\n{"a": 1},\n', 2, ["breaks off", "ends with ]"]),
-        (b"[{}]\n[{}]", 2, ["column 1", "trailing characters"]),
+        (b"[\n" + ROWB + b",\n" + ROWB + b" {}]", 3, [f"column {len(ROWB) + 2}", "expected ',' or ']'"]),
+        (b"[\n" + ROWB + b",\n]", 3, ["trailing comma"]),
+        (b"[\n" + ROWB + b",\n", 3, ["breaks off", "ends with ]"]),
+        (b"[" + ROWB + b"]\n[{}]", 2, ["column 1", "trailing characters"]),
         (b"[\n\n1]", 3, ["not an object", "got 1"]),
         (b'[\n{"a": NaN}]', 2, ["column 7", "JSON has no NaN"]),
         (b'[\n1,\n{"a": 1e999}]', 2, ["not an object"]),
@@ -68,7 +69,7 @@ def test_faults_in_arrays(write, fault, content, line, words):
 
 def test_a_nesting_bomb_in_an_array(write, fault):
     error = fault(write(b"[" * 100_000, "data.json"))
-    assert (error.where, error.what) == ("data.json", "the JSON is nested too deeply")
+    assert (error.where, error.what) == ("data.json:1", "the JSON is nested too deeply")
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\n", b"[]", b"[ ]\n", b"\xef\xbb\xbf"])
@@ -86,17 +87,20 @@ def test_a_missing_file(write, fault, tmp_path):
     assert "Check the path." in str(fault(tmp_path / "lost.jsonl"))
 
 
-def test_a_folder(fault, tmp_path):
-    error = fault(tmp_path)
-    assert error.where == str(tmp_path)
-    assert "a folder" in str(error)
+def test_a_folder_without_data(fault, tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert fault(tmp_path).where == str(tmp_path)
+    assert "the folder holds no data files. Name a file" in str(fault(tmp_path))
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "data.jsonl").write_bytes(LINE)
+    assert f"Name one: {tmp_path / 'train'}" in str(fault(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["data.csv", "data", "data.jsonl.gz"])
+@pytest.mark.parametrize("name", ["data.txt", "data", "data.parquet.gz", "data.tar.gz", "gz"])
 def test_an_unknown_ending(write, fault, name):
     error = fault(write(LINE, name))
     assert error.where == name
-    assert ".jsonl, .ndjson, .json, .parquet" in str(error)
+    assert ".jsonl, .ndjson, .json, .csv" in str(error) and ".gz, .zst" in str(error)
 
 
 @pytest.mark.parametrize("name", ["a\0b.jsonl", "x" * 300 + ".jsonl", "\ud800.jsonl"])

@@ -24,6 +24,10 @@ def labelled(prompt: str = "Why?", completion: str = "Because.", label: Any = Tr
     return {"prompt": prompt, "completion": completion, "label": label}
 
 
+def annotation(preference: str) -> Any:
+    return {"prompt": "Why?", "completion_a": LONG, "completion_b": "No idea.", "preference": preference}
+
+
 def turns(*words: str) -> list[dict[str, str]]:
     """Messages from ``role: content`` words."""
     return [dict(zip(("role", "content"), word.split(": ", 1), strict=True)) for word in words]
@@ -107,6 +111,11 @@ CASES: dict[str, list[Case]] = {
             [pair(chosen="Потому что небо синее, вот и всё.", rejected="Не знаю, спросите кого-нибудь.")],
         ),
     ],
+    "D014": [Case([annotation(""), annotation("tie")], [annotation("tie")])],
+    "D015": [
+        Case([pair() | {"score_chosen": 4, "score_rejected": 6}], [pair() | {"score_chosen": 7, "score_rejected": 6}]),
+        Case([pair() | {"chosen_rating": 4.0, "rejected_rating": 4}], [pair() | {"chosen_rating": 4.0}]),
+    ],
     "D101": [
         Case([pair(), pair()], [pair(), pair(rejected="No.")]),
         Case([pair(), pair("why is the  sky blue, in one line? ")], [pair(), pair("Why is it blue, in one line?")]),
@@ -132,5 +141,6 @@ CASES: dict[str, list[Case]] = {
             [labelled(f"Question {i}?", "Yes.", i % 2 == 0) for i in range(50)],
         )
     ],
+    "D107": [Case([annotation("a-is-better"), annotation("tie")], [annotation("a-is-better")])],
     "D106": [Case([labelled(), labelled("B?")], [labelled(), labelled("B?", label=False)])],
 }

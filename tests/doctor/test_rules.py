@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from doctor.cases import CASES, Case, labelled, pair, turns
+from doctor.cases import CASES, Case, annotation, labelled, pair, turns
 from tests_support import write_jsonl
 
 from penchant.doctor import RULES, Severity, examine, read_rows
@@ -28,6 +28,8 @@ def results(tmp_path):
 
 def first(rows):
     """A sound row in the layout of the others."""
+    if "preference" in rows[-1]:
+        return annotation("b-is-better") | {"prompt": "First?"}
     return labelled("First?", "Yes, it is.") if "label" in rows[-1] else pair("First?", "Yes, it is.", "No.")
 
 
@@ -38,9 +40,9 @@ def first(rows):
 def test_rule_finds_its_fault_and_nothing_in_the_sound_row(results, id, case: Case):
     found = results([first(case.faulty), *case.faulty], case.held_out)
     assert id in found
-    assert found[id].severity > Severity.NOTE or id == "D013"
+    assert found[id].severity > Severity.NOTE or id in ("D013", "D014", "D107")
     sound = results([first(case.sound), *case.sound], case.held_out)
-    assert id not in sound or sound[id].severity == Severity.NOTE
+    assert id not in sound or (sound[id].severity == Severity.NOTE and id in ("D104", "D105"))
 
 
 def test_every_rule_has_a_case_and_a_number_of_its_own():
@@ -115,10 +117,22 @@ def test_conversations_and_strings_ask_the_same_question(results):
     assert found["D103"].count == 1
 
 
-def test_text_that_is_not_json_is_reported_after_the_rows_before_it(tmp_path):
-    path = tmp_path / "broken.jsonl"
-    path.write_text('{"prompt": "A?", "chosen": "x", "rejected": "y"}\n{"prompt": "B?"')
+GOOD = '{"prompt": "A?", "chosen": "x", "rejected": "y"}'
+
+
+@pytest.mark.parametrize("text", [f'{GOOD}\n{{"prompt": "B?"\n{GOOD}\n', f'[{GOOD},\n{{"prompt": NaN}},\n{GOOD}]'])
+def test_text_that_is_not_json_does_not_end_the_examination(tmp_path, text):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    report = examine(read_rows([str(path)])).report
+    assert (report.rows, report.refused) == (3, 1)
+    assert report.results[0].worst[0][0] == f"{path}:2"
+
+
+def test_where_a_file_breaks_off_is_reported_after_the_rows_before_it(tmp_path):
+    path = tmp_path / "broken.json"
+    path.write_text(f'[{GOOD},\n{{"prompt": "B?"')
     report = examine(read_rows([str(path)])).report
     assert (report.rows, report.refused) == (2, 1)
     assert "breaks off" in report.results[0].worst[0][1]
-    assert "the rows behind it were not read" in report.results[0].worst[0][1]
+    assert "what lies behind was not read" in report.results[0].worst[0][1]

@@ -73,13 +73,14 @@ def lint(
     json
         Print the report as JSON.
     """
+    from penchant.data.write import check_writable
     from penchant.doctor import Severity, examine, read_rows
-    from penchant.doctor.fix import check_fixable, write_fixed
+    from penchant.doctor.fix import write_fixed
 
     if not data:
         raise InputError("no data is given", fix="Name one or more files")
     if fix is not None:
-        check_fixable(fix)
+        check_writable(fix, "--fix")
     of_model: dict[str, object] = {"--reward": reward or None, "--trust-remote-code": trust_remote_code}
     of_model |= {"--max-length": max_length, "--truncation": truncation, "--chat-template": chat_template}
     _check_used(of_model, "--model", model is not None)
@@ -152,7 +153,7 @@ def _count_up(pairs: int) -> None:
 
 def _told(out: Path, passed: int, left_out: int) -> str:
     """Where the rows went."""
-    from penchant.doctor.fix import refused_path
+    from penchant.data.write import refused_path
 
     return f"{passed:,} rows that pass: {out}; {left_out:,} that do not, with reasons: {refused_path(out)}"
 

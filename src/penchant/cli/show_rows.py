@@ -70,6 +70,7 @@ def show(
     require_training()
     from penchant.doctor.tokens import TokenExaminer
     from penchant.models import load_tokenizer
+    from penchant.records import TokenAnswer, TokenPair
     from penchant.tokens import EncodeSettings, PromptStyle
 
     style = PromptStyle.of(load_tokenizer(model, trust_remote_code=trust_remote_code), chat_template)
@@ -81,6 +82,8 @@ def show(
         if row.record is None:
             console.print(f"refused: {row.fault}", style="red", soft_wrap=True)
             continue
+        if isinstance(row.record, TokenPair | TokenAnswer):
+            raise InputError("the row is tokens already, and show starts from text", where=row.source)
         for _, seen in examiner.tokenised([row.record]):
             if isinstance(seen, InputError):
                 console.print(f"refused: {seen}", style="red", soft_wrap=True)

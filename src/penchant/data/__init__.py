@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from penchant.data.read import Preferences, Reading, read_preferences
+from penchant.data.read import Preferences, Reading, read_lists, read_preferences
+from penchant.data.rows import ReadRow, read_rows
 
-__all__ = ["Preferences", "Reading", "read_preferences"]
+__all__ = ["Preferences", "ReadRow", "Reading", "read_lists", "read_preferences", "read_rows"]

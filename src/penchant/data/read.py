@@ -1,27 +1,24 @@
-"""Preference files and rows, read into records; every fault is one line that names the row."""
+"""Preference data read whole, into the records that a method trains on; the first fault is raised."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, Literal, TypeAlias, TypeVar, overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar, overload
 
-from penchant.data.formats import layout_named, missing_columns, recognise
-from penchant.data.formats.fields import describe, quoted
-from penchant.data.formats.files import Located, path_text, rows_of_file
-from penchant.data.formats.layout import Layout, Row
+from penchant.data.formats import layout_named
+from penchant.data.formats.fields import Row, quoted, truth
+from penchant.data.formats.layout import Layout, Record
+from penchant.data.rows import rows_of_source, stated, with_numbers
+from penchant.data.shaping import BEST_WORST, BY_LISTS, answers_of, grouped, is_tie
+from penchant.data.sources import Paths, Source, copies, sources_of
 from penchant.errors import InputError
-from penchant.records import LabelledAnswer, PreferencePair
+from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers, TokenAnswer, TokenPair
 from penchant.vocabulary import TERMS
 
-Record = TypeVar("Record", PreferencePair, LabelledAnswer)
-Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Iterable[Mapping[str, object]]
+Read = TypeVar("Read", PreferencePair, LabelledAnswer, RankedAnswers)
 
 WEIGHING_COLUMNS = ("weight", "margin", "chosen_score", "rejected_score", "score_chosen", "score_rejected")
 """Columns that would change training if they were used; a summary names them before any other unused column."""
@@ -39,24 +36,28 @@ class Reading:
         format: The name of its layout.
         title: Its layout's name in words.
         rows: How many rows it holds.
-        split: Whether each row, a pair, became two labelled answers.
+        made: What was made of them where they were not taken as they are, such as ``48 pairs, the best against the
+            worst``.
+        left_out: Rows that say nothing to learn from, in words with their numbers.
         unused: Each column that was not used, with the number of rows that have it.
+        weight: How often each row is taken.
     """
 
     file: str
     format: str
     title: str
     rows: int
-    split: bool
-    unused: Mapping[str, int]
+    made: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    unused: Mapping[str, int] = field(default_factory=dict)
+    weight: float = 1.0
 
     def summary(self) -> str:
         """``read as ShareGPT pairs, 300 rows``."""
-        count = f"{self.rows} row{'s' if self.rows != 1 else ''}"
-        if self.split:
-            pairs = f"{self.rows} pair{'s' if self.rows != 1 else ''}"
-            count = f"{pairs} split into {2 * self.rows} labelled answers"
-        return f"read as {self.title}, {count}{self._unused_clause()}"
+        count = self.made or counted(self.rows, "row")
+        left = "".join(f", {number:,} {words} left out" for words, number in self.left_out.items())
+        times = f", each taken {self.weight:g} times" if self.weight != 1 else ""
+        return f"read as {self.title}, {count}{left}{times}{self._unused_clause()}"
 
     def _unused_clause(self) -> str:
         if not self.unused:
@@ -68,11 +69,16 @@ class Reading:
         return f" (columns not used: {', '.join(shown)}{more})"
 
 
+def counted(number: int, what: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
 @dataclass(frozen=True, slots=True)
-class Preferences(Generic[Record]):
+class Preferences(Generic[Read]):
     """Rows ready for training, in the files' order, and how each file was read."""
 
-    rows: list[Record]
+    rows: list[Read]
     readings: tuple[Reading, ...]
 
     def summary(self) -> str:
@@ -99,9 +105,13 @@ def read_preferences(
 ) -> Preferences[PreferencePair] | Preferences[LabelledAnswer]:
     """Preference data from files or rows, checked row by row.
 
+    Lists of rated answers give the best against the worst. Ties are left out, unless ``is_tie`` is among ``terms``;
+    so are rows that were never judged. Rows that are token ids already are given as :class:`TokenPair` or
+    :class:`TokenAnswer`.
+
     Args:
-        paths: One file, several files, or the rows themselves as dicts. Files end in ``.jsonl``, ``.ndjson``,
-            ``.json`` or ``.parquet``.
+        paths: A file, a folder, a Hugging Face dataset, several of them, or the rows themselves as dicts.
+            ``NAME@2`` takes each row twice, ``NAME@0.1`` a tenth of them.
         unpaired: Whether the method learns from labelled answers one at a time, as KTO does, rather than from pairs.
             Pairs then become two labelled answers each, the chosen one first.
         format: The layout's name, e.g. ``"sharegpt"``; by default each file's first row tells.
@@ -114,121 +124,149 @@ def read_preferences(
     Raises:
         InputError: At the first fault in a file or row.
     """
+    return _read_all(paths, "answers" if unpaired else "pairs", format, terms)
+
+
+def read_lists(paths: Paths, *, format: str | None = None, terms: Sequence[str] = ()) -> Preferences[RankedAnswers]:
+    """Lists of rated answers from files or rows; the arguments are those of :func:`read_preferences`.
+
+    Rows of one answer each that follow one another with the same prompt make one list.
+
+    Raises:
+        InputError: At the first fault in a file or row, or if a file holds pairs or labels instead.
+    """
+    return _read_all(paths, "lists", format, terms)
+
+
+def _read_all(paths: Paths, kind: str, format: str | None, terms: Sequence[str]) -> Preferences[Any]:
     forced = layout_named(format) if format is not None else None
-    rows: list[PreferencePair | LabelledAnswer] = []
+    rows: list[Any] = []
     readings = []
-    for file, located in _sources(paths):
-        found, reading = _read_source(file, located, unpaired=unpaired, forced=forced, terms=terms)
+    for source in sources_of(paths):
+        reader = _Reader(kind, tuple(terms))
+        found = reader.read(source, forced)
+        readings.append(reader.reading(source, len(found)))
+        if source.weight != 1:
+            found = [row for number, row in enumerate(found) for _ in range(copies(source.weight, number))]
         rows += found
-        readings.append(reading)
-    if unpaired:
-        return Preferences([answer for row in rows for answer in _as_answers(row)], tuple(readings))
-    return Preferences([_as_pair(row) for row in rows], tuple(readings))
+    if not rows:
+        raise InputError("no rows are left to train on", where=readings[0].file, got=readings[0].summary())
+    return Preferences(rows, tuple(readings))
 
 
-def _sources(paths: Paths) -> list[tuple[str, Located]]:
-    """What to read, each with its name: files, opened in turn, or the rows that were given."""
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    if isinstance(paths, Mapping) or not isinstance(paths, Iterable):
-        raise InputError("files, or a list of rows, are wanted", where="read_preferences", got=describe(paths))
-    given = list(paths)
-    if not given:
-        raise InputError("no files and no rows were given", where="read_preferences")
-    files = [Path(item) for item in given if isinstance(item, str | os.PathLike)]
-    if len(files) == len(given):
-        return [(path_text(file), rows_of_file(file)) for file in files]
-    return [("rows", ((f"row {number}", row) for number, row in enumerate(given, 1)))]
+class _Reader:
+    """One file's records of the kind that is wanted, and what became of the others."""
 
+    def __init__(self, kind: str, terms: tuple[str, ...]) -> None:
+        self._kind, self._terms = kind, terms
+        self._layout: Layout | None = None
+        self._rows = 0
+        self._unused: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
 
-def _read_source(
-    file: str, located: Located, *, unpaired: bool, forced: Layout | None, terms: Sequence[str]
-) -> tuple[list[PreferencePair | LabelledAnswer], Reading]:
-    """One file's records; its first row settles the layout for all of them."""
-    layout: Layout | None = None
-    records = []
-    unused: Counter[str] = Counter()
-    for source, value in located:
-        row = _as_object(value, source)
-        if layout is None:
-            layout = _settle_layout(row, source, unpaired=unpaired, forced=forced)
-        elif not layout.matches(row):
-            raise missing_columns(layout, row, source, f"{layout.title}, the layout of the file's first row")
-        found = {term: _column(term, row, source) for term in terms}
-        numbers = {term: _number(term, row[column], column, source) for term, column in found.items()}
-        record = layout.convert(row, source)
-        records.append(dataclasses.replace(record, numbers=numbers) if numbers else record)
-        unused.update(name for name in layout.unused(row) if name not in found.values())
-    if layout is None:
-        raise InputError("the file holds no rows", where=file)
-    reading = Reading(
-        file=file,
-        format=layout.name,
-        title=layout.title,
-        rows=len(records),
-        split=unpaired and layout.paired,
-        unused=dict(unused),
-    )
-    return records, reading
+    def read(self, source: Source, forced: Layout | None) -> list[Any]:
+        records: list[Any] = list(self._records(source, forced))
+        assert self._layout is not None, "a source without rows is refused"
+        if self._layout.gives == "lists":
+            lists: Iterable[RankedAnswers] = grouped(records)
+            records = self._alone_left_out(lists) if self._kind == "lists" else self._pairs(lists)
+        if self._kind == "answers":
+            return [answer for row in records for answer in self._answers(row)]
+        return records
 
+    def _records(self, source: Source, forced: Layout | None) -> Iterator[Record]:
+        for row in rows_of_source(source, forced):
+            self._rows += 1
+            if row.fault is not None:
+                if row.fault.kind != "unstated":
+                    raise row.fault
+                self._left_out["not judged"] += 1
+                self._layout = self._layout or row.layout
+                continue
+            assert row.layout is not None and isinstance(row.raw, Mapping), "the row was read"
+            if self._layout is None:
+                self._layout = row.layout
+                self._check_kind(row.layout, row.source)
+            record, used = with_numbers(row, self._asked(row.record))
+            self._unused.update(name for name in row.layout.unused(row.raw) if name not in used)
+            if isinstance(record, PreferencePair) and self._is_tie(row.record, row.raw):
+                self._left_out["ties"] += 1
+                continue
+            yield record
 
-def _as_object(value: object, source: str) -> Row:
-    if not isinstance(value, Mapping):
-        raise InputError("the row is not an object with named columns", where=source, got=describe(value))
-    for column in value:
-        if not isinstance(column, str):
-            raise InputError("a column's name is not a string", where=source, got=describe(column))
-    return value
+    def _asked(self, record: Record | None) -> tuple[str, ...]:
+        """What the row itself must state: not what follows from a list's scores, and of a pair each answer's own."""
+        if isinstance(record, RankedAnswers):
+            return tuple(term for term in self._terms if term not in BY_LISTS)
+        if isinstance(record, PreferencePair) and self._kind == "answers" and "score" in self._terms:
+            return (*(term for term in self._terms if term != "score"), "chosen_scores", "rejected_scores")
+        return self._terms
 
+    def _is_tie(self, record: Record | None, row: Row) -> bool:
+        """A tie is no preference, whatever else the method takes; only one that asks for ties learns from it."""
+        if "is_tie" in self._terms:
+            return False
+        told = isinstance(record, PreferencePair) and is_tie(record)
+        return told or any(truth(row.get(name)) is True for name in TERMS["is_tie"].columns)
 
-def _column(term: str, row: Row, source: str) -> str:
-    """The row's column that gives a term."""
-    names = TERMS[term].columns
-    for name in names:
-        if row.get(name) is not None:
-            return name
-    wanted = " or ".join(quoted(name) for name in names)
-    raise InputError(f"the row has no {wanted}, which is asked for: {TERMS[term].meaning}", where=source)
+    def _check_kind(self, layout: Layout, source: str) -> None:
+        if self._kind == "pairs" and layout.gives == "answers":
+            raise InputError(
+                f"the file holds labelled answers ({layout.title}), and methods that compare two answers, "
+                "such as DPO, IPO and SimPO, need pairs",
+                where=source,
+                fix='Use `--method kto`, or give rows with "chosen" and "rejected"',
+            )
+        if self._kind == "lists" and layout.gives != "lists":
+            what = f"the file holds no lists of rated answers ({layout.title}), and the method needs them"
+            raise InputError(what, where=source, fix="Convert it: penchant convert IN OUT --to ranking")
 
+    def _pairs(self, lists: Iterable[RankedAnswers]) -> list[PreferencePair]:
+        result = []
+        for row in self._alone_left_out(lists):
+            pairs = BEST_WORST.pairs(row)
+            ties = [pair for pair in pairs if is_tie(pair)] if "is_tie" not in self._terms else []
+            self._left_out["ties"] += len(ties) or not pairs
+            result += [self._trimmed(pair) for pair in pairs if pair not in ties]
+        return result
 
-def _number(term: str, value: object, column: str, source: str) -> float:
-    """A column's number, within the term's domain."""
-    domain = TERMS[term]
-    plain = isinstance(value, int | float) and (domain.binary or not isinstance(value, bool))
-    number = float(value) if isinstance(value, int | float) and plain else math.nan
-    if domain.binary and number not in (0, 1):
-        raise InputError(f"{quoted(column)} is neither true nor false", where=source, got=describe(value))
-    if not (math.isfinite(number) and domain.least <= number <= domain.most):
-        limits = f" from {domain.least:g}" if math.isfinite(domain.least) else ""
-        limits += f" to {domain.most:g}" if math.isfinite(domain.most) else " up" * bool(limits)
-        raise InputError(f"{quoted(column)} must be a number{limits}", where=source, got=describe(value))
-    return number
+    def _trimmed(self, pair: PreferencePair) -> PreferencePair:
+        """A pair of a list with the numbers that are asked for; of single answers, what gives them their score."""
+        terms = (*self._terms, "chosen_scores", "rejected_scores") if "score" in self._terms else self._terms
+        return replace(pair, numbers=stated(pair.numbers, terms))
 
+    def _alone_left_out(self, lists: Iterable[RankedAnswers]) -> list[RankedAnswers]:
+        every = list(lists)
+        result = [row for row in every if len(row.answers) > 1]
+        self._left_out["answers alone under their prompt"] += len(every) - len(result)
+        return result
 
-def _settle_layout(row: Row, source: str, *, unpaired: bool, forced: Layout | None) -> Layout:
-    layout = forced if forced is not None else recognise(row, source)
-    if not layout.matches(row):
-        raise missing_columns(layout, row, source, f'the format "{layout.name}"')
-    if not (layout.paired or unpaired):
-        raise InputError(
-            f"the file holds labelled answers ({layout.title}), and methods that compare two answers, "
-            "such as DPO, IPO and SimPO, need pairs",
-            where=source,
-            fix='Use `--method kto`, or give rows with "chosen" and "rejected"',
+    def _answers(self, row: Any) -> list[Any]:
+        """A labelled answer itself, or a pair's two answers, side by side: the trainer shuffles."""
+        if isinstance(row, LabelledAnswer | TokenAnswer):
+            return [row]
+        if isinstance(row, TokenPair):
+            sides = ((row.chosen_ids, True), (row.rejected_ids, False))
+            return [TokenAnswer(row.prompt_ids, ids, label, row.source, [], row.numbers) for ids, label in sides]
+        answers = answers_of(row)
+        if "score" in self._terms:
+            return [replace(answer, numbers=stated(answer.numbers, self._terms)) for answer in answers]
+        return answers
+
+    def reading(self, source: Source, found: int) -> Reading:
+        """What is said of the file."""
+        layout = self._layout
+        assert layout is not None, "a source without rows is refused"
+        left_out = {words: number for words, number in self._left_out.items() if number}
+        made = self._made(layout, found)
+        return Reading(
+            source.name, layout.name, layout.title, self._rows, made, left_out, dict(self._unused), source.weight
         )
-    return layout
 
-
-def _as_answers(record: PreferencePair | LabelledAnswer) -> list[LabelledAnswer]:
-    """A labelled answer itself, or a pair's two answers, side by side: the trainer shuffles."""
-    if isinstance(record, LabelledAnswer):
-        return [record]
-    return [
-        LabelledAnswer(record.prompt, record.chosen, True, record.source, record.numbers),
-        LabelledAnswer(record.prompt, record.rejected, False, record.source, record.numbers),
-    ]
-
-
-def _as_pair(record: PreferencePair | LabelledAnswer) -> PreferencePair:
-    assert isinstance(record, PreferencePair), "the layout was settled as one of pairs"
-    return record
+    def _made(self, layout: Layout, found: int) -> str:
+        split = self._kind == "answers" and layout.gives != "answers"
+        if layout.gives == "lists" and self._kind != "lists":
+            into = f"{counted(found // 2 if split else found, 'pair')}, the best against the worst"
+            into += f", split into {found} labelled answers" * split
+            return f"{counted(self._rows, 'row')} made into {into}"
+        return f"{counted(found // 2, 'pair')} split into {found} labelled answers" if split else ""

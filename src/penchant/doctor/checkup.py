@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from penchant.data import ReadRow
 from penchant.doctor.examine import examine
 from penchant.doctor.report import Report, RuleResult
-from penchant.doctor.rows import ReadRow
 from penchant.doctor.rule import Record, Severity
+from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers
 
 
 def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -> list[str]:
@@ -17,6 +18,8 @@ def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -
         rows: Training rows.
         held_out: Evaluation rows, whose prompts must not be among them.
     """
+    if not all(isinstance(row, PreferencePair | LabelledAnswer | RankedAnswers) for row in rows):
+        return ["rows that are tokens already are not examined: the doctor reads text"]
     report = examine(_as_read(rows), held_out=None if held_out is None else _as_read(held_out)).report
     found = [result for result in report.results if result.severity > Severity.NOTE]
     lines = [_rows_at_fault(report), "; ".join(result.detail for result in report.results if result.detail)]
@@ -28,7 +31,8 @@ def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -
 
 
 def _as_read(rows: Sequence[Record]) -> Iterator[ReadRow]:
-    return (ReadRow(row.source, None, row, None, "") for row in rows)
+    distinct = {id(row): row for row in rows}.values()  # a row that is taken twice is not a duplicate
+    return (ReadRow(row.source, None, row, None, None) for row in distinct)
 
 
 def _rows_at_fault(report: Report) -> str:

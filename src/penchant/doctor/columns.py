@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from penchant.doctor.example import Example
 
-PAIR = -1
-"""In the column of labels: the row is a pair and has none."""
+PAIR, TIE, RATED = -1, -2, -3
+"""In the column of labels, for rows that have none: a pair, a pair without preference, a single rated answer."""
+_LABELS = (PAIR, TIE, RATED, 0, 1)
 _NO_LINE = -1
 
 
@@ -42,10 +43,10 @@ class Columns:
         answers = [answer.strip() for answer in row.answers]
         self.prompt.append(hash(" ".join(" ".join(row.turns).casefold().split())))
         self.first.append(hash(answers[0]))
-        self.second.append(hash(answers[1]) if row.label is None else 0)
+        self.second.append(hash(answers[1]) if row.paired else 0)
         self.first_length.append(len(answers[0]))
-        self.second_length.append(len(answers[1]) if row.label is None else 0)
-        self.label.append(PAIR if row.label is None else row.label)
+        self.second_length.append(len(answers[1]) if row.paired else 0)
+        self.label.append(_kind(row))
         name = source.rstrip("0123456789")
         if name not in self._files:
             self._files[name] = len(self._names)
@@ -73,8 +74,15 @@ class Columns:
         first, second, label = self.numbers("first"), self.numbers("second"), self.numbers("label")
         if mirrored:
             first, second = np.where(self.paired, second, first), np.where(self.paired, first, second)
-            label = np.where(self.paired, label, 1 - label)
+            other = np.where(label >= 0, 1 - label, label - len(_LABELS))  # ties and ratings have no opposite
+            label = np.where(self.paired, label, other)
         return mix(self.numbers("prompt"), first, second, label)
+
+
+def _kind(row: Example) -> int:
+    if row.label is not None:
+        return int(row.label)
+    return (TIE if row.tie else PAIR) if row.paired else RATED
 
 
 def mix(*columns: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from penchant.data import ReadRow
+from penchant.data.rows import score_gap
 from penchant.doctor import across, refused, text, whole
 from penchant.doctor.columns import Columns
 from penchant.doctor.example import Example
 from penchant.doctor.report import Report, Tally
-from penchant.doctor.rows import ReadRow
 from penchant.doctor.rule import Finding, Record, Rule, Verdict
 from penchant.errors import InputError
+from penchant.records import TokenAnswer, TokenPair
 
 _BATCH = 256
 
@@ -57,12 +59,15 @@ def examine(
     number = -1
     for number, row in enumerate(rows):
         if row.layout:
-            layouts[row.layout] = None
+            layouts[row.layout.title] = None
         if row.record is None:
             assert row.fault is not None, "a row is read or refused"
             tally.add(refused.classify(row.fault), number, row.source, Finding(_reason(row.fault)))
             continue
-        _examine_text(Example.of(row.record), row.source, number, tally, columns)
+        if isinstance(row.record, TokenPair | TokenAnswer):
+            what, fix = "the rows are tokens already, and the doctor reads text", "Examine the text they were made of"
+            raise InputError(what, where=row.source, fix=fix)
+        _examine_text(Example.of(row.record, score_gap(row)), row.source, number, tally, columns)
         readable.append(number)
         if examiners:
             waiting.append((number, row.record))
@@ -110,7 +115,7 @@ def _compare(columns: Columns, readable: array[int], held_out: Iterable[ReadRow]
 def _columns_of(rows: Iterable[ReadRow]) -> Columns:
     columns = Columns()
     for row in rows:
-        if row.record is not None:
+        if row.record is not None and not isinstance(row.record, TokenPair | TokenAnswer):
             columns.add(Example.of(row.record), row.source)
     return columns
 

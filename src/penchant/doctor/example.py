@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from penchant.data.shaping import BEST_WORST, is_tie
 from penchant.doctor.rule import Record
-from penchant.records import PreferencePair
+from penchant.records import PreferencePair, RankedAnswers
 
 
 class Example(NamedTuple):
@@ -17,7 +18,9 @@ class Example(NamedTuple):
         roles: Their roles.
         names: What the answers are called: ``("chosen", "rejected")`` or ``("answer",)``.
         answers: Their texts.
-        label: The thumb of a labelled answer, ``None`` for a pair.
+        label: The thumb of a labelled answer, ``None`` for any other row.
+        tie: Whether a pair states that neither answer is preferred.
+        gap: By how much the chosen answer is rated above the rejected one, where the row says so.
         whole: All texts together, for rules that first ask whether anything is there to look for.
     """
 
@@ -26,10 +29,13 @@ class Example(NamedTuple):
     names: tuple[str, ...]
     answers: tuple[str, ...]
     label: bool | None
+    tie: bool
+    gap: float | None
     whole: str
 
     @classmethod
-    def of(cls, record: Record) -> Example:
+    def of(cls, record: Record, gap: float | None = None) -> Example:
+        """The row; of a list of rated answers the best and the worst, which is what training takes of it."""
         prompt = record.prompt
         if isinstance(prompt, str):
             turns: tuple[str, ...] = (prompt,)
@@ -37,12 +43,22 @@ class Example(NamedTuple):
         else:
             turns = tuple(turn["content"] for turn in prompt)
             roles = tuple(turn["role"] for turn in prompt)
-        if isinstance(record, PreferencePair):
-            answers: tuple[str, ...] = (record.chosen, record.rejected)
-            return cls(turns, roles, ("chosen", "rejected"), answers, None, "\n\n".join((*turns, *answers)))
-        return cls(
-            turns, roles, ("answer",), (record.completion,), record.label, "\n\n".join((*turns, record.completion))
-        )
+        label, tie = None, False
+        if isinstance(record, RankedAnswers):
+            pairs = BEST_WORST.pairs(record)
+            tie = bool(pairs) and is_tie(pairs[0])
+            answers: tuple[str, ...] = (pairs[0].chosen, pairs[0].rejected) if pairs else record.answers[:1]
+        elif isinstance(record, PreferencePair):
+            answers, tie = (record.chosen, record.rejected), is_tie(record)
+        else:
+            answers, label = (record.completion,), record.label
+        names = ("chosen", "rejected") if len(answers) == 2 else ("answer",)
+        return cls(turns, roles, names, answers, label, tie, gap, "\n\n".join((*turns, *answers)))
+
+    @property
+    def paired(self) -> bool:
+        """Whether there are two answers to compare."""
+        return len(self.answers) == 2
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Every text after its name; those of the prompt are all called ``"prompt"``."""

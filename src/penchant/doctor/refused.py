@@ -89,7 +89,19 @@ def bad_label(fault: InputError) -> bool:
     return fault.kind == "label"
 
 
-RULES: tuple[Rule, ...] = (unreadable, identical, empty, different_prompts, wrong_turns, bad_label)
+@rule(
+    "D014",
+    "row was never judged",
+    Severity.NOTE,
+    why="It says nothing about which answer is better, and training leaves it out.",
+    remedy="Nothing, or judge it.",
+)
+def unjudged(fault: InputError) -> bool:
+    """An annotation without a verdict."""
+    return fault.kind == "unstated"
+
+
+RULES: tuple[Rule, ...] = (unreadable, unjudged, identical, empty, different_prompts, wrong_turns, bad_label)
 
 
 def classify(fault: InputError) -> Rule:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from penchant.records import LabelledAnswer, PreferencePair
+from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers
 
-Record: TypeAlias = PreferencePair | LabelledAnswer
+Record: TypeAlias = PreferencePair | LabelledAnswer | RankedAnswers
 
 
 class Severity(IntEnum):

@@ -35,7 +35,7 @@ _MARKER = re.compile(
 )
 def near_identical(row: Example) -> Finding | None:
     """Equal but for case and white space, or for a middle part under 5 % of the longer answer."""
-    if row.label is not None:
+    if not row.paired:
         return None
     chosen, rejected = row.answers
     if chosen.lstrip()[:1].casefold() != rejected.lstrip()[:1].casefold():
@@ -189,7 +189,7 @@ def odd_characters(row: Example) -> Finding | None:
 )
 def script_change(row: Example) -> Finding | None:
     """Exactly one side of a pair is mostly in a script that the prompt is not in."""
-    if row.label is not None or row.whole.isascii():
+    if not row.paired or row.whole.isascii():
         return None
     of_prompt = _script(row.turns[-1])
     scripts = [_script(answer) for answer in row.answers]
@@ -214,7 +214,23 @@ def _script_of_letter(letter: str) -> str:
     return "Chinese or Japanese" if word in ("CJK", "HIRAGANA", "KATAKANA") else word.capitalize()
 
 
+@rule(
+    "D015",
+    "chosen answer is not rated above the rejected one",
+    Severity.WARNING,
+    why="The row's own ratings say that it is no preference, or the opposite one. Public sets made of "
+    "ratings have such rows where two ratings are equal.",
+    remedy="Drop ties; look at the others, whose sides may be swapped: penchant convert makes pairs of ratings.",
+)
+def rated_otherwise(row: Example) -> Finding | None:
+    """The columns with the two answers' ratings are equal or the other way round, and the row is no stated tie."""
+    if row.gap is None or row.gap > 0 or row.tie or not row.paired:
+        return None
+    return Finding(f"rated {-row.gap:g} below the rejected" if row.gap else "both are rated the same", 1 - row.gap)
+
+
 RULES: tuple[Rule, ...] = (
+    rated_otherwise,
     near_identical,
     cut_off,
     repeats_prompt,

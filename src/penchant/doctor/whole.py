@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from penchant.doctor.columns import PAIR, Columns
+from penchant.doctor.columns import TIE, Columns
 from penchant.doctor.rule import Rule, Severity, Verdict, rule
 from penchant.evaluation.statistics import wilson_of_sum
 
@@ -73,10 +73,27 @@ def class_ratio(rows: Columns) -> Verdict | None:
 def one_label(rows: Columns) -> Verdict | None:
     """All labelled answers have the same label."""
     labels = rows.numbers("label")
-    kinds = set(labels[labels != PAIR].tolist())
+    kinds = set(labels[labels >= 0].tolist())
     if len(kinds) != 1:
         return None
     return Verdict(f"every answer is {'desirable' if kinds == {1} else 'undesirable'}", Severity.ERROR)
 
 
-RULES: tuple[Rule, ...] = (length_bias, class_ratio, one_label)
+@rule(
+    "D107",
+    "ties",
+    Severity.NOTE,
+    why="Most methods learn from preferences alone, and training leaves ties out. They are not worthless: they say "
+    "which differences do not matter.",
+    remedy="Nothing, or a method that takes them: penchant methods --needs ties.",
+)
+def ties(rows: Columns) -> Verdict | None:
+    """The share of pairs that state that neither answer is preferred."""
+    count, pairs = int((rows.numbers("label") == TIE).sum()), int(rows.paired.sum())
+    if not count:
+        return None
+    share = wilson_of_sum(float(count), count + pairs)
+    return Verdict(f"{count:,} of {count + pairs:,} comparisons are ties ({share})", Severity.NOTE)
+
+
+RULES: tuple[Rule, ...] = (length_bias, class_ratio, one_label, ties)

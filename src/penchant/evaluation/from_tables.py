@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.data.formats.files import path_text
+from penchant.data.files import path_text
 from penchant.diagnostics import implicit_rewards
 from penchant.errors import InputError
 from penchant.evaluation.pairs import HeldOut, Rewards

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penchant.data.files import path_text, rows_of_file
 from penchant.data.formats import recognise
-from penchant.data.formats.files import path_text, rows_of_file
 from penchant.errors import InputError, shorten
 from penchant.records import Message, Prompt
 
@@ -58,7 +58,9 @@ def prompt_of(row: object, source: str) -> Prompt:
     if not isinstance(row, Mapping):
         raise InputError("the row is not an object with named columns", where=source, got=shorten(row))
     name = next((name for name in _NAMES if name in row), None)
-    prompt: Any = row[name] if name is not None else recognise(row, source).convert(row, source).prompt
+    prompt: Any = (
+        row[name] if name is not None else getattr(recognise(row, source).convert(row, source), "prompt", None)
+    )
     if isinstance(prompt, list | tuple):
         return tuple(_message(turn, source) for turn in _nonempty(prompt, source))
     if not isinstance(prompt, str):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.data.formats.files import path_text
+from penchant.data.files import path_text
 from penchant.errors import InputError, shorten
 from penchant.records import Array
 from penchant.vocabulary import TERMS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from penchant.data.formats.fields import describe, nearest, pair, quoted
-from penchant.data.formats.layout import Layout, Row
+from penchant.data.formats.fields import Row, describe, from_text, nearest, pair, quoted
+from penchant.data.formats.layout import Layout
 from penchant.data.formats.turns import read_turns, shared_prompt, split_answer
 from penchant.errors import InputError
 from penchant.records import Message, PreferencePair
@@ -13,11 +13,11 @@ def convert(row: Row, source: str) -> PreferencePair:
     before_chosen, chosen = _conversation(row, "chosen", source)
     before_rejected, rejected = _conversation(row, "rejected", source)
     prompt = shared_prompt(before_chosen, before_rejected, source)
-    return pair(prompt, chosen, rejected, source)
+    return pair(prompt, chosen, rejected, source, row=row)
 
 
 def _conversation(row: Row, column: str, source: str) -> tuple[tuple[Message, ...], str]:
-    value = row[column]
+    value = from_text(row[column])
     if not isinstance(value, list | tuple):
         raise _no_prompt(row, column, source)
     before, answer = split_answer(read_turns(value, f'"{column}"', source), f'"{column}"', source)
@@ -40,4 +40,5 @@ LAYOUT = Layout(
     title="chosen/rejected conversations",
     columns=("chosen", "rejected"),
     convert=convert,
+    known="TRL's implicit prompt, UltraFeedback binarised",
 )

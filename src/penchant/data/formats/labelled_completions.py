@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from penchant.data.formats.fields import labelled
-from penchant.data.formats.layout import Layout, Row
+from penchant.data.formats.fields import Row, labelled
+from penchant.data.formats.layout import Layout
 from penchant.data.formats.turns import read_answer, read_prompt
 from penchant.records import LabelledAnswer
 
@@ -11,7 +11,7 @@ from penchant.records import LabelledAnswer
 def convert(row: Row, source: str) -> LabelledAnswer:
     prompt = read_prompt(row["prompt"], '"prompt"', source)
     completion = read_answer(row["completion"], '"completion"', prompt, source)
-    return labelled(prompt, completion, row["label"], source)
+    return labelled(prompt, completion, row["label"], source, row)
 
 
 LAYOUT = Layout(
@@ -19,4 +19,6 @@ LAYOUT = Layout(
     title="prompt/completion/label answers",
     columns=("prompt", "completion", "label"),
     convert=convert,
+    gives="answers",
+    known="TRL",
 )

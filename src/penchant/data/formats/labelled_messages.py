@@ -1,22 +1,25 @@
-"""A conversation and a verdict on its last turn: ``messages`` and ``label``."""
+"""A conversation and a verdict on its last turn: ``messages``, and ``label`` or ``kto_tag``."""
 
 from __future__ import annotations
 
-from penchant.data.formats.fields import labelled
-from penchant.data.formats.layout import Layout, Row
-from penchant.data.formats.turns import checked_prompt, read_turns, split_answer
+from penchant.data.formats.fields import Row, labelled
+from penchant.data.formats.layout import Layout
+from penchant.data.formats.turns import conversation
 from penchant.records import LabelledAnswer
 
 
 def convert(row: Row, source: str) -> LabelledAnswer:
-    before, completion = split_answer(read_turns(row["messages"], '"messages"', source), '"messages"', source)
-    prompt = checked_prompt(before, '"messages"', source)
-    return labelled(prompt, completion, row["label"], source)
+    name = "kto_tag" if "kto_tag" in row else "label"
+    prompt, completion = conversation(row["messages"], '"messages"', source)
+    return labelled(prompt, completion, row[name], source, row, name)
 
 
 LAYOUT = Layout(
     name="labelled-messages",
     title="messages/label answers",
-    columns=("messages", "label"),
+    columns=("messages",),
+    either=(("label", "kto_tag"),),
     convert=convert,
+    gives="answers",
+    known="LLaMA-Factory, ms-swift",
 )

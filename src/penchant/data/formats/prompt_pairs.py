@@ -5,8 +5,8 @@ An answer as a list of messages holds the assistant's turn alone, or repeats the
 
 from __future__ import annotations
 
-from penchant.data.formats.fields import pair
-from penchant.data.formats.layout import Layout, Row
+from penchant.data.formats.fields import Row, pair
+from penchant.data.formats.layout import Layout
 from penchant.data.formats.turns import read_answer, read_prompt
 from penchant.records import PreferencePair
 
@@ -15,7 +15,7 @@ def convert(row: Row, source: str) -> PreferencePair:
     prompt = read_prompt(row["prompt"], '"prompt"', source)
     chosen = read_answer(row["chosen"], '"chosen"', prompt, source)
     rejected = read_answer(row["rejected"], '"rejected"', prompt, source)
-    return pair(prompt, chosen, rejected, source)
+    return pair(prompt, chosen, rejected, source, row=row)
 
 
 LAYOUT = Layout(
@@ -23,4 +23,5 @@ LAYOUT = Layout(
     title="prompt/chosen/rejected pairs",
     columns=("prompt", "chosen", "rejected"),
     convert=convert,
+    known="TRL, OpenRLHF, most of the hub",
 )
