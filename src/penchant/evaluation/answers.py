@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data.formats import recognise
-from penchant.data.formats.files import path_text, rows_of_file
+from penchant.data.files import path_text, rows_of_file
 from penchant.data.formats.turns import read_answer
 from penchant.errors import InputError, shorten
 from penchant.evaluation.prompts import prompt_key, prompt_of
-from penchant.records import PreferencePair, Prompt
+from penchant.records import LabelledAnswer, PreferencePair, Prompt, TokenAnswer, TokenPair
 
 _ONE = ("completion", "answer", "response", "output")
 _SEVERAL = ("completions", "answers", "responses", "outputs")
@@ -64,7 +64,12 @@ def answers_of(row: Mapping[str, Any], prompt: Prompt, source: str) -> Iterator[
         except InputError as error:
             what = f'the row has no answer under "{_ONE[0]}" or "{_SEVERAL[0]}", and is no pair: {error.what}'
             raise InputError(what, where=source, got=shorten(", ".join(map(str, row)))) from error
-        yield from (record.chosen, record.rejected) if isinstance(record, PreferencePair) else (record.completion,)
+        if isinstance(record, TokenPair | TokenAnswer):
+            raise InputError("the row is tokens already, and answers are wanted as text", where=source)
+        if isinstance(record, PreferencePair):
+            yield from (record.chosen, record.rejected)
+        else:
+            yield from (record.completion,) if isinstance(record, LabelledAnswer) else record.answers
         return
     value = row[name]
     if name in _SEVERAL and not isinstance(value, list | tuple):

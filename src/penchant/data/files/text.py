@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -79,7 +79,8 @@ def _keys_once(line: bytes, value: object) -> bool:
     """
     if not isinstance(value, dict):
         return True
-    names, waiting = 0, [value]
+    names = 0
+    waiting: list[Any] = [value]
     for item in waiting:  # grows while it is walked over
         if isinstance(item, dict):
             names += len(item)
