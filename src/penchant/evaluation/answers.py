@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from penchant.data.formats import recognise
 from penchant.data.files import path_text, rows_of_file
+from penchant.data.formats import recognise
 from penchant.data.formats.turns import read_answer
 from penchant.errors import InputError, shorten
 from penchant.evaluation.prompts import prompt_key, prompt_of
