@@ -46,7 +46,13 @@ def test_labelled_messages(folder):
         read_preferences(path, unpaired=False)
 
 
-def test_ratings_of_two_models_are_not_taken_for_pairs(folder):
-    with pytest.raises(InputError, match="missing columns") as caught:
-        read_preferences(folder / "tulu_human_eval.jsonl", unpaired=False)
-    assert caught.value.fix is None
+def test_annotations_of_people(folder):
+    path = folder / "tulu_human_eval.jsonl"
+    preferences = read_preferences(path, unpaired=False)
+    assert len(preferences.rows) == 774
+    assert preferences.readings[0].left_out == {"ties": 337, "no preference stated": 191}
+    kept = read_preferences(path, unpaired=False, terms=["is_tie", "margin"])
+    assert sum(row.numbers["is_tie"] for row in kept.rows) == 337
+    assert sum(row.numbers["margin"] for row in kept.rows) == 2 * (188 + 160) + 235 + 191
+    answers = read_preferences(path, unpaired=True)
+    assert len(answers.rows) == 2 * 1111

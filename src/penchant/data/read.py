@@ -12,7 +12,7 @@ from penchant.data.formats import layout_named
 from penchant.data.formats.fields import Row, quoted, truth
 from penchant.data.formats.layout import Layout, Record
 from penchant.data.rows import rows_of_source, stated, with_numbers
-from penchant.data.shaping import BEST_WORST, BY_LISTS, answers_of, grouped, is_tie
+from penchant.data.shaping import BEST_WORST, BY_LISTS, answers_of, grouped, is_tie, labels_of
 from penchant.data.sources import Paths, Source, copies, sources_of
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers, TokenAnswer, TokenPair
@@ -55,7 +55,8 @@ class Reading:
     def summary(self) -> str:
         """``read as ShareGPT pairs, 300 rows``."""
         count = self.made or counted(self.rows, "row")
-        left = "".join(f", {number:,} {words} left out" for words, number in self.left_out.items())
+        left = ", ".join(f"{words} {number:,}" for words, number in self.left_out.items())
+        left = f", left out: {left}" if left else ""
         times = f", each taken {self.weight:g} times" if self.weight != 1 else ""
         return f"read as {self.title}, {count}{left}{times}{self._unused_clause()}"
 
@@ -180,7 +181,7 @@ class _Reader:
             if row.fault is not None:
                 if row.fault.kind != "unstated":
                     raise row.fault
-                self._left_out["not judged"] += 1
+                self._left_out["no preference stated"] += 1
                 self._layout = self._layout or row.layout
                 continue
             assert row.layout is not None and isinstance(row.raw, Mapping), "the row was read"
@@ -188,6 +189,8 @@ class _Reader:
                 self._layout = row.layout
                 self._check_kind(row.layout, row.source)
             record, used = with_numbers(row, self._asked(row.record))
+            if self._kind == "answers" and isinstance(row.record, PreferencePair):
+                record = replace(record, numbers={**labels_of(row.record), **record.numbers})
             self._unused.update(name for name in row.layout.unused(row.raw) if name not in used)
             if isinstance(record, PreferencePair) and self._is_tie(row.record, row.raw):
                 self._left_out["ties"] += 1
@@ -204,7 +207,9 @@ class _Reader:
 
     def _is_tie(self, record: Record | None, row: Row) -> bool:
         """A tie is no preference, whatever else the method takes; only one that asks for ties learns from it."""
-        if "is_tie" in self._terms:
+        if "is_tie" in self._terms or (
+            self._kind == "answers" and isinstance(record, PreferencePair) and labels_of(record)
+        ):
             return False
         told = isinstance(record, PreferencePair) and is_tie(record)
         return told or any(truth(row.get(name)) is True for name in TERMS["is_tie"].columns)
@@ -248,10 +253,7 @@ class _Reader:
         if isinstance(row, TokenPair):
             sides = ((row.chosen_ids, True), (row.rejected_ids, False))
             return [TokenAnswer(row.prompt_ids, ids, label, row.source, [], row.numbers) for ids, label in sides]
-        answers = answers_of(row)
-        if "score" in self._terms:
-            return [replace(answer, numbers=stated(answer.numbers, self._terms)) for answer in answers]
-        return answers
+        return [replace(answer, numbers=stated(answer.numbers, self._terms)) for answer in answers_of(row)]
 
     def reading(self, source: Source, found: int) -> Reading:
         """What is said of the file."""

@@ -70,6 +70,11 @@ def is_tie(pair: PreferencePair) -> bool:
     return bool(pair.numbers.get("is_tie"))
 
 
+def labels_of(pair: PreferencePair) -> Numbers:
+    """The labels that a row states of each of its answers, besides which is the better; empty if it states none."""
+    return {name: pair.numbers[name] for name in ("chosen_label", "rejected_label") if name in pair.numbers}
+
+
 def answers_of(pair: PreferencePair) -> list[LabelledAnswer]:
     """A pair's two answers, the chosen one first; the row's own labels where it has them, and each its score."""
     sides = zip(("chosen", "rejected"), (pair.chosen, pair.rejected), (True, False), strict=True)

@@ -16,13 +16,13 @@ def convert(row: Row, source: str) -> PreferencePair:
     winner = row["winner"]
     if winner is None or winner == "":
         raise unstated('"winner" is empty: the row was not judged', source, winner)
-    if winner not in _WINNERS:
+    if not isinstance(winner, str) or winner not in _WINNERS:
         what, fix = '"winner" is no verdict', f"Known: {', '.join(_WINNERS)}"
         raise InputError(what, where=source, got=describe(winner), fix=fix, kind="label")
     columns = ("conversation_a", "conversation_b")
     sides = [split_answer(read_turns(row[name], f'"{name}"', source), f'"{name}"', source) for name in columns]
     prompt = shared_prompt(sides[0][0], sides[1][0], source, columns)
-    return compared(prompt, [answer for _, answer in sides], _WINNERS[str(winner)], source, row)
+    return compared(prompt, [answer for _, answer in sides], _WINNERS[winner], source, row)
 
 
 LAYOUT = Layout(

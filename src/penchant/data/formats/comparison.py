@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penchant.data.formats.fields import Row, pair
+from penchant.data.formats.fields import Row, pair, unstated
 from penchant.records import PreferencePair, Prompt
 
 
@@ -21,6 +21,8 @@ def compared(
         row: What may hold tools.
         numbers: What the row states besides, by the vocabulary's names.
     """
+    if toward_second == 0 and answers[0] == answers[1]:
+        raise unstated("both answers are the same, and the row is a tie", source, answers[0])
     first, second = answers if toward_second <= 0 else answers[::-1]
     numbers["is_tie"] = float(toward_second == 0)
     return pair(prompt, first, second, source, numbers, row)

@@ -175,6 +175,12 @@ def entries(value: object, name: str, source: str) -> Sequence[object]:
     return found
 
 
+def first_has(value: object, field: str) -> bool:
+    """Whether a column is a list whose first entry is an object with the field."""
+    found = from_text(value)
+    return isinstance(found, list | tuple) and bool(found) and isinstance(found[0], Mapping) and field in found[0]
+
+
 def field_of(entry: object, field: str, name: str, source: str) -> object:
     """A field of an object."""
     if not isinstance(entry, Mapping):

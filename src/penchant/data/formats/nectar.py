@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penchant.data.formats.fields import Row, answer_text, entries, field_of, number, ranked
+from penchant.data.formats.fields import Row, answer_text, entries, field_of, first_has, number, ranked
 from penchant.data.formats.layout import Layout
 from penchant.data.formats.transcripts import transcript_prompt
 from penchant.data.formats.turns import checked_prompt, read_prompt
@@ -24,11 +24,6 @@ def _prompt(value: object, source: str) -> Prompt:
     return read_prompt(value, '"prompt"', source)
 
 
-def _has_ranks(row: Row) -> bool:
-    answers = row["answers"]
-    return isinstance(answers, list | tuple) and bool(answers) and "rank" in (answers[0] or ())
-
-
 LAYOUT = Layout(
     name="nectar",
     title="prompts with ranked answers, as Nectar has them",
@@ -36,6 +31,6 @@ LAYOUT = Layout(
     convert=convert,
     gives="lists",
     fields=("answer", "rank"),
-    fits=_has_ranks,
+    fits=lambda row: first_has(row["answers"], "rank"),
     known="berkeley-nest/Nectar",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penchant.data.formats.fields import Row, answer_text, entries, field_of, number, ranked
+from penchant.data.formats.fields import Row, answer_text, entries, field_of, first_has, number, ranked
 from penchant.data.formats.layout import Layout
 from penchant.data.formats.turns import read_prompt
 from penchant.records import RankedAnswers
@@ -17,11 +17,6 @@ def convert(row: Row, source: str) -> RankedAnswers:
     return ranked(read_prompt(row["question"], '"question"', source), answers, scores, source, row)
 
 
-def _has_votes(row: Row) -> bool:
-    answers = row["answers"]
-    return isinstance(answers, list | tuple) and bool(answers) and "pm_score" in (answers[0] or ())
-
-
 LAYOUT = Layout(
     name="stack-exchange",
     title="StackExchange questions with rated answers",
@@ -29,6 +24,6 @@ LAYOUT = Layout(
     convert=convert,
     gives="lists",
     fields=("text", "pm_score"),
-    fits=_has_votes,
+    fits=lambda row: first_has(row["answers"], "pm_score"),
     known="HuggingFaceH4/stack-exchange-preferences",
 )

@@ -27,10 +27,10 @@ def convert(row: Row, source: str) -> PreferencePair:
     verdict = row["preference"]
     if verdict is None or verdict == "":
         raise unstated('"preference" is empty: the row was not judged', source, verdict)
-    if verdict not in _STEPS:
+    if not isinstance(verdict, str) or verdict not in _STEPS:
         what, fix = '"preference" is no verdict of five steps', f"Known: {', '.join(_STEPS)}"
         raise InputError(what, where=source, got=describe(verdict), fix=fix, kind="label")
-    step = _STEPS[str(verdict)]
+    step = _STEPS[verdict]
     prompt = read_prompt(row["prompt"], '"prompt"', source)
     answers = [read_answer(row[name], f'"{name}"', prompt, source) for name in ("completion_a", "completion_b")]
     thumbs = [{"yes": 1.0, "no": 0.0}.get(str(row.get(name))) for name in _ACCEPTABLE]
