@@ -10,7 +10,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "penchant"
-author = "the penchant authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "pages"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -22,6 +21,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
+html_show_copyright = False
 html_copy_source = False
 pygments_dark_style = "monokai"
 exclude_patterns = ["_build"]

@@ -243,11 +243,11 @@ def _constants(method: Method) -> str:
     prose = PROSE.get(method.name)
     lines = []
     for name, value in method.constants.items():
-        told = argument_text(method, name)
-        if name in CONSTANTS:
-            told = f"{CONSTANTS[name].meaning}; {told or CONSTANTS[name].domain}"
-        source = f"; {prose.values[name]}" if prose and name in prose.values else ""
-        lines.append(f"- {name.rstrip('_')} = {value}: {told or 'which form'}{source}")
+        told = argument_text(method, name) or "which form"
+        if name in CONSTANTS and prose and name in prose.values:
+            told = f"{CONSTANTS[name].domain}; {prose.values[name]}"
+        meaning = f"{CONSTANTS[name].meaning}; " if name in CONSTANTS else ""
+        lines.append(f"- {name.rstrip('_')} = {value}: {meaning}{told}")
     return "\n".join(lines) or "None."
 
 
@@ -255,7 +255,7 @@ def argument_text(method: Method, name: str) -> str:
     """What the loss's docstring says of one argument, without the last full stop: domain, and values of the paper."""
     documented = inspect.getdoc(method.loss) or ""
     found = re.search(rf"^    {name}: (.*?)(?=^    \w+: |^$)", documented, flags=re.M | re.S)
-    return " ".join(found[1].split()).rstrip(".") if found else ""
+    return " ".join(found[1].split()).rstrip(".").replace("``", "`") if found else ""
 
 
 def _limits(subject: Subject) -> list[str]:
