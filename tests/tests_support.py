@@ -40,8 +40,26 @@ def labelled_rows(count: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for index, row in enumerate(pair_rows(count)):
         good = index % 2 == 0
-        rows.append({"prompt": row["prompt"], "completion": row["chosen" if good else "rejected"], "label": good})
+        answer = {"prompt": row["prompt"], "completion": row["chosen" if good else "rejected"], "label": good}
+        rows.append(answer | {"score": 1.0 + index % 3, "prompt_value": 1.5})
     return rows
+
+
+def list_rows(count: int, most: int = 4) -> list[dict[str, object]]:
+    """Rated lists of two to ``most`` answers, all different, in no order."""
+    return [
+        {
+            "prompt": f"{QUESTIONS[i % len(QUESTIONS)]}, number {i}?",
+            "completions": [f"Answer {k}" + ", you see" * ((i + 2 * k) % 4) + "." for k in range(2 + i % (most - 1))],
+            "scores": [float((3 * k + i) % 7) for k in range(2 + i % (most - 1))],
+        }
+        for i in range(count)
+    ]
+
+
+def gold_rows(count: int) -> list[dict[str, object]]:
+    """The rated pairs with a third answer."""
+    return [row | {"gold": f"Indeed. {row['chosen']}"} for row in rated_rows(count)]
 
 
 def write_jsonl(path: Path, rows: list) -> Path:

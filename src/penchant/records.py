@@ -37,7 +37,11 @@ Prompt: TypeAlias = str | tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """Two answers to one prompt, the first preferred; ``source`` is ``file:line``."""
+    """Two answers to one prompt, the first preferred; ``source`` is ``file:line``.
+
+    ``gold`` is a third answer to imitate, ``token_weights`` one number for each token of the chosen and of the rejected
+    answer.
+    """
 
     prompt: Prompt
     chosen: str
@@ -45,6 +49,8 @@ class PreferencePair:
     source: str
     numbers: Numbers = field(default_factory=dict)
     template_args: TemplateArgs = field(default_factory=dict)
+    gold: str | None = None
+    token_weights: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,13 @@ class TokenPair:
     rejected_ids: list[int]
     source: str
     numbers: Numbers = field(default_factory=dict)
+    gold_ids: list[int] | None = None
+    token_weights: tuple[tuple[float, ...], ...] | None = None
+
+    @property
+    def answers(self) -> list[list[int]]:
+        """What goes through the model after one prompt."""
+        return [self.chosen_ids, self.rejected_ids, *([self.gold_ids] if self.gold_ids else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +109,34 @@ class TokenAnswer:
     mismatched_ids: list[int]
     numbers: Numbers = field(default_factory=dict)
 
+    @property
+    def answers(self) -> list[list[int]]:
+        """What goes through the model after the prompt; the mismatched answer goes in a pass of its own."""
+        return [self.completion_ids]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenList:
+    """A list of answers as token ids, best first; those of one score stand in the row's order."""
+
+    prompt_ids: list[int]
+    answers: list[list[int]]
+    scores: tuple[float, ...]
+    source: str
+    numbers: Numbers = field(default_factory=dict)
+
+
+TokenRow: TypeAlias = TokenPair | TokenAnswer | TokenList
+
 
 @dataclass(frozen=True, slots=True)
 class PairLogps:
     """What is known of a batch of pairs: each attribute is a parameter name that a loss may ask for.
 
     Log-probs are in nats, summed over the answer's tokens, shape ``(pairs,)``; lengths count exactly those tokens.
-    The reference's are ``None`` when no reference was computed. ``numbers`` are what the rows state, same shape.
+    The reference's are ``None`` when no reference was computed, those of a third answer where rows have none.
+    ``numbers`` are what the rows state, ``statistics`` what a loss asked for of single tokens or of the vocabulary, by
+    parameter name; same shape.
     """
 
     policy_chosen_logps: Array
@@ -112,18 +146,19 @@ class PairLogps:
     chosen_lengths: Array
     rejected_lengths: Array
     numbers: Mapping[str, Array] = field(default_factory=dict)
+    gold_logps: Array = None
+    gold_lengths: Array = None
+    statistics: Mapping[str, Array] = field(default_factory=dict)
 
     def per_token(self) -> PairLogps:
         """The same with every log-prob divided by its answer's length: nats per token."""
         lengths = (self.chosen_lengths, self.rejected_lengths)
-        policy_w, policy_l = _divided(self.policy, lengths)
+        policy_w, policy_l = _divided((self.policy_chosen_logps, self.policy_rejected_logps), lengths)
         ref_w, ref_l = _divided((self.ref_chosen_logps, self.ref_rejected_logps), lengths)
-        return PairLogps(policy_w, policy_l, ref_w, ref_l, *lengths, self.numbers)
-
-    @property
-    def policy(self) -> tuple[Array, ...]:
-        """What a gradient flows into."""
-        return self.policy_chosen_logps, self.policy_rejected_logps
+        (gold,) = _divided((self.gold_logps,), (self.gold_lengths,))
+        return PairLogps(
+            policy_w, policy_l, ref_w, ref_l, *lengths, self.numbers, gold, self.gold_lengths, self.statistics
+        )
 
     @property
     def chosen_logps(self) -> Array:
@@ -162,13 +197,32 @@ class AnswerLogps:
         return AnswerLogps(policy, reference, self.lengths, self.is_desirable, self.z_ref, self.numbers)
 
     @property
-    def policy(self) -> tuple[Array, ...]:
-        """What a gradient flows into."""
-        return (self.policy_logps,)
-
-    @property
     def log_ratio(self) -> Array:
         return self.policy_logps - self.ref_logps
+
+
+@dataclass(frozen=True, slots=True)
+class ListLogps:
+    """What is known of a batch of lists, best answers first; each attribute is a parameter name of losses.
+
+    Log-probs are in nats, summed over the answer's tokens, shape ``(lists, answers)``, as lengths and ratings have;
+    ``numbers`` have shape ``(lists,)``.
+    """
+
+    policy_list_logps: Array
+    ref_list_logps: Array
+    list_lengths: Array
+    list_scores: Array
+    numbers: Mapping[str, Array] = field(default_factory=dict)
+
+    def per_token(self) -> ListLogps:
+        """The same with every log-prob divided by its answer's length: nats per token."""
+        lengths = self.list_lengths
+        policy, reference = _divided((self.policy_list_logps, self.ref_list_logps), (lengths, lengths))
+        return ListLogps(policy, reference, lengths, self.list_scores, self.numbers)
+
+
+Logps: TypeAlias = PairLogps | AnswerLogps | ListLogps
 
 
 def _divided(logps: tuple[Array, ...], lengths: tuple[Array, ...]) -> list[Array]:

@@ -46,7 +46,8 @@ NEEDS = {
 class Term:
     """An input that comes from data, model or loop, not from the user's choice of constants.
 
-    ``columns`` are the names under which data may give it, one number per row.
+    ``columns`` are the names under which data may give it, or the text that it is computed from; ``holds`` says what
+    stands there: a ``"number"``, a ``"text"``, or ``"numbers"``, one for each token of an answer.
     """
 
     meaning: str
@@ -56,6 +57,7 @@ class Term:
     positive: bool = False
     binary: bool = False
     columns: tuple[str, ...] = ()
+    holds: str = "number"
     least: float = -math.inf
     most: float = math.inf
 
@@ -87,6 +89,7 @@ def _both(
     gradient: bool = True,
     positive: bool = False,
     columns: tuple[str, ...] = (),
+    holds: str = "number",
 ) -> dict[str, Term]:
     """A term of pairs for either answer; ``*`` stands for chosen or rejected, ``+`` for w or l."""
     short = {"chosen": "w", "rejected": "l"}
@@ -97,6 +100,7 @@ def _both(
             gradient=gradient,
             positive=positive,
             columns=tuple(column.replace("*", side) for column in columns),
+            holds=holds,
         )
         for side in ("chosen", "rejected")
     }
@@ -146,6 +150,8 @@ PAIR_TERMS = {
         "the * answer's log-ratios per token, weighted and summed",
         "reference",
         "token statistics",
+        columns=("*_token_weights",),
+        holds="numbers",
     ),
     **_both(
         "*_sequence_kl",
@@ -172,6 +178,8 @@ PAIR_TERMS = {
         "reference",
         "token statistics",
         "vocabulary statistics",
+        columns=("*_token_weights",),
+        holds="numbers",
     ),
     "gap_mean": Term(
         "running mean of the differences of the log-ratios, as the method takes them; nats",
@@ -183,7 +191,12 @@ PAIR_TERMS = {
         ("pairs", "reference", "running mean"),
         gradient=False,
     ),
-    "gold_logps": Term(f"log-prob of a third answer, to be imitated; {_SUM}", ("pairs", "gold answers")),
+    "gold_logps": Term(
+        f"log-prob of a third answer, to be imitated; {_SUM}",
+        ("pairs", "gold answers"),
+        columns=("gold", "gold_answer", "gold_response"),
+        holds="text",
+    ),
     "gold_lengths": Term("tokens of that answer", ("pairs", "gold answers", "lengths"), gradient=False, positive=True),
 }
 
@@ -193,7 +206,11 @@ ANSWER_TERMS = {
     "score": Term(
         "rating of the answer; higher is better", ("answers", "scores"), gradient=False, columns=("score", "rating")
     ),
-    "prompt_value": Term("value of the prompt, learned beside the policy; a rating's unit", ("answers", "values")),
+    "prompt_value": Term(
+        "value of the prompt, learned beside the policy or stated by the data; a rating's unit",
+        ("answers", "values"),
+        columns=("prompt_value",),
+    ),
     "z_ref": Term(
         "baseline of the log-ratio, an estimate of KL(policy, reference); nats",
         ("answers", "mismatched answers"),

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from penchant.logps import choice as choice_room
 from penchant.logps import choose_engine
 from penchant.logps import head as head_room
-from penchant.logps.head import Head, _Shaping, _TokenLogps
+from penchant.logps.head import Head, Shaping, _TokenLogps
 
 TOKENS, WIDTH, VOCABULARY = 7, 5, 23
 
@@ -40,7 +40,7 @@ def test_value_and_gradient_in_float64(tile, softcap, scale, bias, size):
     head = Head(weight, bias_V, scale, softcap)
     upstream = torch.tensor([1.0, 0.0, -2.0, 0.5, 0.5, 3.0, -1.0], dtype=torch.float64)
     expected = direct(hidden, head, target)
-    found = _TokenLogps.apply(hidden, weight, bias_V, target, _Shaping(scale, softcap), tile)
+    found = _TokenLogps.apply(hidden, weight, bias_V, target, Shaping(scale, softcap), tile)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-10)
     (slope,) = torch.autograd.grad((upstream * expected).sum(), hidden)
     (other,) = torch.autograd.grad((upstream * found).sum(), hidden)
@@ -49,7 +49,7 @@ def test_value_and_gradient_in_float64(tile, softcap, scale, bias, size):
 
 def test_gradcheck():
     hidden, weight, bias, target = problem(bias=True)
-    assert torch.autograd.gradcheck(lambda h: _TokenLogps.apply(h, weight, bias, target, _Shaping(0.7, 2.0), 6), hidden)
+    assert torch.autograd.gradcheck(lambda h: _TokenLogps.apply(h, weight, bias, target, Shaping(0.7, 2.0), 6), hidden)
 
 
 def test_low_precision_inputs_give_float32_values_and_their_own_gradient_type():
@@ -116,7 +116,7 @@ def test_a_trained_head_gets_its_gradient_too(tile, softcap, bias):
     leaves = [t.requires_grad_() for t in (hidden, weight, bias_V) if t is not None]
     upstream = torch.tensor([1.0, 0.0, -2.0, 0.5, 0.5, 3.0, -1.0], dtype=torch.float64)
     expected = (upstream * direct(hidden, Head(weight, bias_V, 0.3, softcap), target)).sum()
-    found = (upstream * _TokenLogps.apply(hidden, weight, bias_V, target, _Shaping(0.3, softcap), tile)).sum()
+    found = (upstream * _TokenLogps.apply(hidden, weight, bias_V, target, Shaping(0.3, softcap), tile)).sum()
     for one, other in zip(torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 

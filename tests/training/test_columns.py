@@ -85,7 +85,7 @@ def test_a_row_without_a_proper_number_is_named(change, words):
         ({"method": "dr_dpo", "weighted": True}, "one loss for all rows, so weighted"),
         ({"method": "simper", "beta_end": 0.1}, "has no beta"),
         ({"method": "dpo", "beta_end": 0.0}, "'beta' must be a number > 0"),
-        ({"method": "plackett_luce"}, "cannot be trained with yet"),
+        ({"method": "tdpo", "reference_store": "store"}, "whole distribution"),
     ],
 )
 def test_options_without_effect_are_refused(tmp_path, options, words):

@@ -9,15 +9,13 @@ import sys
 
 import pytest
 import torch
-from tests_support import rated_rows, write_jsonl
+from tests_support import gold_rows, list_rows, write_jsonl
 
 import penchant
 from penchant.objectives import METHODS
-from penchant.training.inputs import missing_inputs
 
 # one method for each set of inputs: what crosses processes depends on these alone
-_SHARED = [(name, m) for name, m in METHODS.items() if not missing_inputs(m) and not m.couples_rows]
-TRAINABLE = list({m.inputs: name for name, m in reversed(_SHARED)}.values())
+TRAINABLE = list({m.inputs: name for name, m in reversed(METHODS.items())}.values())
 
 # the second epoch has another order; the budget cuts the two processes' shares into unlike numbers of micro-batches
 COMMON = {"batch_size": 8, "max_steps": 5, "learning_rate": 5e-3, "micro_batch_tokens": 150}
@@ -31,8 +29,9 @@ def test_two_processes_equal_one(method, stored, tiny_model_folder, labelled_fil
     """With the reference live, and from a store that the two processes fill together."""
     from safetensors.torch import load_file
 
-    pairs_file = write_jsonl(tmp_path / "rated.jsonl", rated_rows(24))
-    data = str(pairs_file if METHODS[method].needs_pairs else labelled_file)
+    pairs = write_jsonl(tmp_path / "pairs.jsonl", gold_rows(24))
+    lists = write_jsonl(tmp_path / "lists.jsonl", list_rows(24))
+    data = str({"pairs": pairs, "lists": lists, "answers": labelled_file}[METHODS[method].data])
     settings = {"model": str(tiny_model_folder), "data": data, "method": method} | COMMON
     one = penchant.train(**settings, output_dir=tmp_path / "one", use_cpu=True)
     if stored:

@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import random
 
 import numpy as np
 import pytest
 import torch
-from tests_support import labelled_rows, rated_rows, tiny_llama
+from tests_support import labelled_rows, list_rows, rated_rows, tiny_llama
 
 from penchant import numpy as oracle
 from penchant.data import read_preferences
 from penchant.errors import InputError
 from penchant.logps import AnswerBatch, Engine, answer_logps
+from penchant.logps.store import address
 from penchant.objectives import METHODS
-from penchant.records import TokenPair
-from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
+from penchant.records import RankedAnswers, TokenPair
+from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_lists, encode_pairs
 from penchant.training import PreferenceConfig, PreferenceTrainer
-from penchant.training.inputs import missing_inputs
 from penchant.training.microbatch import cut
 from penchant.training.running import Running
+from penchant.training.statistics import asked_of_tokens
 
 # one method for each set of inputs: how a step is cut depends on these alone
-TRAINABLE = list({m.inputs: name for name, m in reversed(METHODS.items()) if not missing_inputs(m)}.values())
+TRAINABLE = list({m.inputs: name for name, m in reversed(METHODS.items())}.values())
 TERMS_OF_PAIRS = ("chosen_scores", "rejected_scores", "preference_probs", "margin", "is_tie", "weight")
+
+TERMS_OF_ANSWERS = ("score", "prompt_value")
 
 CUTS = {"8x1": 1, "4x2": 2, "3+3+2": 3, "1x8": 8}
 
 
 @pytest.fixture
 def rows(tiny_tokenizer):
-    """Eight token rows for each kind of method."""
+    """Eight token rows for each kind of method; lists are of two to four answers."""
     style = PromptStyle.of(tiny_tokenizer, "auto")
     pairs = read_preferences(rated_rows(8), unpaired=False, terms=TERMS_OF_PAIRS).rows
-    answers = read_preferences(labelled_rows(8), unpaired=True).rows
+    pairs = [dataclasses.replace(pair, gold=f"Indeed. {pair.chosen}") for pair in pairs]
+    answers = read_preferences(labelled_rows(8), unpaired=True, terms=TERMS_OF_ANSWERS).rows
+    lists = [
+        RankedAnswers(row["prompt"], tuple(row["completions"]), tuple(row["scores"]), f"row {number}")
+        for number, row in enumerate(list_rows(8), 1)
+    ]
+    weighted = [
+        dataclasses.replace(
+            row, token_weights=tuple(tuple(0.5 + i % 3 for i, _ in enumerate(a)) for a in row.answers[:2])
+        )
+        for row in encode_pairs(pairs, style, EncodeSettings()).rows
+    ]
     return {
-        True: encode_pairs(pairs, style, EncodeSettings()).rows,
-        False: encode_answers(answers, style, EncodeSettings()).rows,
+        "pairs": weighted,
+        "answers": encode_answers(answers, style, EncodeSettings()).rows,
+        "lists": encode_lists(lists, style, EncodeSettings()).rows,
     }
 
 
@@ -51,7 +67,7 @@ def make_trainer(tiny_tokenizer, tmp_path, rows):
             torch.manual_seed(0)
             model = get_peft_model(model, LoraConfig(target_modules="all-linear", task_type="CAUSAL_LM")).to(dtype)
         config = PreferenceConfig(output_dir=str(tmp_path), method=method, lora=lora, use_cpu=True, **settings)
-        data = rows[METHODS[method].needs_pairs]
+        data = rows[METHODS[method].data]
         trainer = PreferenceTrainer(model, config, data, processing_class=tiny_tokenizer)
         if moved:
             move(trainer.model)
@@ -80,12 +96,11 @@ def gradients(trainer, data, **cut_settings):
     return loss, flat.clone(), trainer.meter.take(trainer.accelerator)
 
 
-@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize(("dtype", "lora"), [(torch.float64, False), (torch.float32, True)], ids=["full", "lora"])
 @pytest.mark.parametrize("method", TRAINABLE)
 def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lora):
     trainer = make_trainer(method, dtype=dtype, lora=lora)
-    data = rows[METHODS[method].needs_pairs]
+    data = rows[METHODS[method].data]
     whole_loss, whole, whole_metrics = gradients(trainer, data, micro_batch_size=8, micro_batch_tokens=10**6)
     assert whole.norm() > 0
     for name, size in CUTS.items():
@@ -105,7 +120,7 @@ def test_update_does_not_depend_on_the_cut(make_trainer, rows, method, dtype, lo
 @pytest.mark.parametrize("method", TRAINABLE)
 def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, method):
     trainer = make_trainer(method)
-    data = rows[METHODS[method].needs_pairs]
+    data = rows[METHODS[method].data]
     loss, _, metrics = gradients(trainer, data)
     batch = lambda answers: AnswerBatch.of([r.prompt_ids for r in data], answers, pad_id=0, device="cpu")  # noqa: E731
     score = lambda b, f: f(b).detach().numpy()  # noqa: E731
@@ -117,9 +132,20 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
         labels = [r.label for r in data]
         expected = oracle.kto_loss(score(own, policy) - score(own, reference), labels, z_ref, value_function="sigmoid")
         assert metrics["kl"] == pytest.approx(z_ref)
+    elif method == "dro":
+        own = batch([r.completion_ids for r in data])
+        known = {name: np.array([row.numbers[name] for row in data]) for name in TERMS_OF_ANSWERS}
+        known["log_ratio"] = score(own, policy) - score(own, reference)
+        expected = oracle.dro_loss(*(known[name] for name in METHODS[method].inputs))
+    elif METHODS[method].data == "lists":
+        expected = np.mean([true_list_loss(trainer, row) for row in data])
     else:
         w, l = batch([r.chosen_ids for r in data]), batch([r.rejected_ids for r in data])  # noqa: E741
-        known = {"chosen_lengths": w.lengths.numpy(), "rejected_lengths": l.lengths.numpy(), "log_ratio_baseline": 0.0}
+        known = true_statistics(trainer, data) if asked_of_tokens(METHODS[method].inputs) else {}
+        known |= {"chosen_lengths": w.lengths.numpy(), "rejected_lengths": l.lengths.numpy()}
+        known |= {"log_ratio_baseline": 0.0, "gap_mean": 0.0, "gap_std": 1.0}
+        gold = batch([r.gold_ids for r in data])
+        known |= {"gold_logps": score(gold, policy), "gold_lengths": gold.lengths.numpy()}
         known |= {name: np.array([row.numbers[name] for row in data]) for name in TERMS_OF_PAIRS}
         for side, short, answers in (("chosen", "w", w), ("rejected", "l", l)):
             known[f"policy_{side}_logps"] = known[f"{side}_logps"] = score(answers, policy)
@@ -131,6 +157,52 @@ def test_step_loss_is_the_oracle_on_the_same_log_probs(make_trainer, rows, metho
     assert loss.item() == pytest.approx(expected, rel=1e-9)
 
 
+def true_list_loss(trainer, row):
+    """The oracle's loss of one list, answer by answer through plain rows."""
+    batch = AnswerBatch.of([row.prompt_ids] * len(row.answers), row.answers, pad_id=0, device="cpu")
+    known = {"list_lengths": batch.lengths.numpy(), "list_scores": np.array(row.scores)}
+    known["policy_list_logps"] = answer_logps(trainer.model, batch).detach().numpy()
+    if trainer.reference:
+        known["ref_list_logps"] = trainer.reference.logps(Engine(), batch).numpy()
+    method = METHODS[trainer.method.name]
+    return getattr(oracle, method.loss.__name__)(*(known[name] for name in method.inputs), **method.bound)
+
+
+def true_statistics(trainer, data):
+    """Every statistic of tokens and of the vocabulary, one answer at a time from the whole distribution."""
+    found = {}
+    for row in data:
+        least = min(len(row.chosen_ids), len(row.rejected_ids))
+        drawn = random.Random(int.from_bytes(address(row.prompt_ids, row.chosen_ids + row.rejected_ids), "big"))
+        for side, short, answer, weights in (
+            ("chosen", "w", row.chosen_ids, row.token_weights[0]),
+            ("rejected", "l", row.rejected_ids, row.token_weights[1]),
+        ):
+            log_p, log_q = distributions(trainer, row.prompt_ids, answer)
+            own, ref = log_p[range(len(answer)), answer], log_q[range(len(answer)), answer]
+            one = {f"policy_{side}_shared_logps": own[:least].sum(), f"ref_{side}_shared_logps": ref[:least].sum()}
+            one[f"{side}_sequence_kl"] = (np.exp(log_q) * (log_q - log_p)).sum()
+            one[f"{side}_mean_log_collision"] = np.log(np.exp(2 * log_p).sum(1)).mean()
+            one[f"ref_{side}_mean_entropy"] = -(np.exp(log_q) * log_q).sum(1).mean() / np.log(log_p.shape[1])
+            one[f"sampled_log_ratio_{short}"] = (own - ref)[drawn.sample(range(len(answer)), least)].sum()
+            one[f"weighted_log_ratio_{short}"] = ((own - ref) * weights).sum()
+            one[f"{side}_weighted_kl"] = ((np.exp(log_p) * (log_p - log_q)).sum(1) * weights).sum()
+            for name, value in one.items():
+                found.setdefault(name, []).append(value)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def distributions(trainer, prompt, answer):
+    """Log-probs of the whole vocabulary at each token of an answer, under policy and reference."""
+    models = (trainer.model, trainer.reference.model if trainer.reference else trainer.model)
+    with torch.no_grad():
+        found = [
+            torch.log_softmax(model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1], -1)
+            for model in models
+        ]
+    return [log_probs.double().numpy() for log_probs in found]
+
+
 LANDMARKS = {"dpo": np.log(2), "ipo": 25.0, "kto": 0.5}
 
 
@@ -138,7 +210,7 @@ LANDMARKS = {"dpo": np.log(2), "ipo": 25.0, "kto": 0.5}
 @pytest.mark.parametrize("method", LANDMARKS)
 def test_first_step_is_at_its_landmark(make_trainer, rows, method, lora):
     trainer = make_trainer(method, dtype=torch.float32, lora=lora, moved=False)
-    data = rows[METHODS[method].needs_pairs]
+    data = rows[METHODS[method].data]
     trainer.check_reference(data)
     loss, _, metrics = gradients(trainer, data)
     assert loss.item() == pytest.approx(LANDMARKS[method], rel=1e-6)
@@ -152,10 +224,10 @@ def test_first_step_is_at_its_landmark(make_trainer, rows, method, lora):
 def test_autocast_computes_policy_and_reference_alike(make_trainer, rows, tmp_path, lora, stored):
     store = {"reference_store": str(tmp_path / "store")} if stored else {}
     trainer = make_trainer("dpo", dtype=torch.float32, lora=lora, moved=False, bf16=True, **store)
-    trainer.check_reference(rows[True])
-    loss, slopes, _ = gradients(trainer, rows[True], micro_batch_size=8, micro_batch_tokens=10**6)
+    trainer.check_reference(rows["pairs"])
+    loss, slopes, _ = gradients(trainer, rows["pairs"], micro_batch_size=8, micro_batch_tokens=10**6)
     exact = make_trainer("dpo", dtype=torch.float32, lora=lora, moved=False)
-    _, expected, _ = gradients(exact, rows[True], micro_batch_size=8, micro_batch_tokens=10**6)
+    _, expected, _ = gradients(exact, rows["pairs"], micro_batch_size=8, micro_batch_tokens=10**6)
     assert loss.item() == pytest.approx(np.log(2), abs=1e-3)
     assert torch.cosine_similarity(slopes, expected, dim=0) > 0.99
     assert not torch.allclose(slopes, expected, rtol=1e-5), "autocast is not on"
@@ -164,14 +236,14 @@ def test_autocast_computes_policy_and_reference_alike(make_trainer, rows, tmp_pa
 def test_reference_that_disagrees_stops_the_run(make_trainer, rows):
     trainer = make_trainer("dpo", moved=True)
     with pytest.raises(InputError, match="disagree before the first step"):
-        trainer.check_reference(rows[True][:2])
+        trainer.check_reference(rows["pairs"][:2])
 
 
 def test_reference_is_the_model_in_memory_not_the_one_on_disk(make_trainer, rows):
     trainer = make_trainer("dpo", moved=False)
     start = copy.deepcopy(trainer.model)
     move(trainer.model)
-    batch = AnswerBatch.of([rows[True][0].prompt_ids], [rows[True][0].chosen_ids], pad_id=0, device="cpu")
+    batch = AnswerBatch.of([rows["pairs"][0].prompt_ids], [rows["pairs"][0].chosen_ids], pad_id=0, device="cpu")
     torch.testing.assert_close(
         trainer.reference.logps(Engine(), batch), answer_logps(start, batch).detach(), rtol=0, atol=0
     )
@@ -182,7 +254,7 @@ def test_loss_that_is_not_finite_names_the_row(make_trainer, rows):
     with torch.no_grad():
         trainer.model.lm_head.weight.fill_(float("nan"))
     with pytest.raises(InputError, match=r"row \d+: the loss is not finite"):
-        trainer.training_step(trainer.model, {"rows": rows[True]})
+        trainer.training_step(trainer.model, {"rows": rows["pairs"]})
 
 
 def packed_positions(part):
@@ -195,7 +267,7 @@ def padded_positions(part):
 
 @pytest.mark.parametrize(("packed", "positions"), [(True, packed_positions), (False, padded_positions)])
 def test_cut_keeps_every_row_once_within_the_budget(rows, packed, positions):
-    data = rows[True]
+    data = rows["pairs"]
     for max_rows, max_tokens in ((1, 10), (3, 10**6), (None, 200), (None, 1)):
         parts = list(cut(data, max_rows=max_rows, max_tokens=max_tokens, packed=packed))
         assert sorted(r.source for part in parts for r in part) == sorted(r.source for r in data)
@@ -227,8 +299,8 @@ def test_micro_batches_are_split_until_all_processes_have_as_many():
 
 def test_evaluation_is_the_mean_over_all_rows(make_trainer, rows):
     trainer = make_trainer("dpo", per_device_eval_batch_size=3)
-    loss, _, metrics = gradients(trainer, rows[True])
-    trainer.eval_dataset = rows[True]
+    loss, _, metrics = gradients(trainer, rows["pairs"])
+    trainer.eval_dataset = rows["pairs"]
     evaluated = trainer.evaluate()
     assert evaluated["eval_loss"] == pytest.approx(loss.item())
     assert evaluated["eval_rewards/margins"] == pytest.approx(metrics["rewards/margins"])
@@ -237,7 +309,7 @@ def test_evaluation_is_the_mean_over_all_rows(make_trainer, rows):
 @pytest.mark.parametrize("method", ["dpo", "ipo", "kto"])
 def test_length_normalize_gives_the_loss_log_probs_per_token(make_trainer, rows, method):
     trainer = make_trainer(method, length_normalize=True)
-    data = rows[METHODS[method].needs_pairs]
+    data = rows[METHODS[method].data]
     loss, whole, metrics = gradients(trainer, data, micro_batch_size=8, micro_batch_tokens=10**6)
     _, cut_up, _ = gradients(trainer, data, micro_batch_size=3, micro_batch_tokens=10**6)
     assert (cut_up - whole).norm() / whole.norm() <= 1e-6
@@ -266,7 +338,7 @@ def test_length_normalize_gives_the_loss_log_probs_per_token(make_trainer, rows,
 @pytest.mark.parametrize(("z_ref", "value"), [("zero", 0.0), ("0.25", 0.25)])
 def test_a_fixed_baseline_takes_no_forward_pass(make_trainer, rows, z_ref, value):
     trainer = make_trainer("kto", z_ref=z_ref)
-    data = [dataclasses.replace(row, mismatched_ids=[]) for row in rows[False]]  # would fail if it were looked at
+    data = [dataclasses.replace(row, mismatched_ids=[]) for row in rows["answers"]]  # would fail if it were looked at
     _, _, metrics = gradients(trainer, data)
     assert metrics["kl"] == pytest.approx(value)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from penchant.data.files import Broken
 from penchant.data.formats import layout_named, missing_columns, recognise
 from penchant.data.formats.fields import Row, describe, number, quoted, truth
 from penchant.data.formats.layout import Layout, Record
 from penchant.data.sources import Paths, Source, sources_of
+from penchant.data.stated import stated_texts
 from penchant.errors import InputError
 from penchant.records import Numbers, PreferencePair
 from penchant.vocabulary import ANSWER_TERMS, PAIR_TERMS, TERMS
@@ -18,8 +19,8 @@ from penchant.vocabulary import ANSWER_TERMS, PAIR_TERMS, TERMS
 STOPPED: Final = object()
 """Stands for what a file holds where it cannot be read on."""
 
-ALL_TERMS = tuple(name for name, term in TERMS.items() if term.columns)
-"""Every term that data may state, for those who want whatever a row says."""
+ALL_TERMS = tuple(name for name, term in TERMS.items() if term.columns and term.holds == "number")
+"""Every number that data may state, for those who want whatever a row says."""
 
 _OF_PAIRS = tuple(name for name in ALL_TERMS if name not in ANSWER_TERMS)
 _OF_ANSWERS = tuple(name for name in ALL_TERMS if name not in PAIR_TERMS)
@@ -116,26 +117,32 @@ def _read(layout: Layout, raw: Row, place: str, *, forced: bool) -> ReadRow:
 
 
 def with_numbers(row: ReadRow, terms: Sequence[str]) -> tuple[Record, frozenset[str]]:
-    """The record with exactly the numbers that are asked for, and the columns that gave them.
+    """The record with exactly what is asked for, and the columns that gave it.
 
     Raises:
-        InputError: if the row does not state one, or what it states is no number of the term's domain.
+        InputError: if the row does not state one, or what it states is not what the term is.
     """
     record, raw, layout = row.record, row.raw, row.layout
     assert record is not None and isinstance(raw, Mapping) and layout is not None, "the row was read"
     numbers: dict[str, float] = {}
     used = []
+    texts: dict[str, str] = {}
     for term in terms:
         column = None if term in record.numbers else _column(term, raw)
-        if column is not None:
+        if column is not None and TERMS[term].holds != "number":
+            texts[term] = column
+        elif column is not None:
             used.append(column)
             numbers[term] = _number(term, raw[column], column, row.source)
-            continue
-        known = _known(record.numbers, term)
-        if known is None:
-            raise _not_stated(term, row.source)
-        numbers[term] = known
-    return dataclasses.replace(record, numbers=numbers) if numbers or record.numbers else record, frozenset(used)
+        else:
+            known = _known(record.numbers, term)
+            if known is None:
+                raise _not_stated(term, row.source)
+            numbers[term] = known
+    changes: dict[str, Any] = stated_texts(record, texts, raw, row.source)
+    changes |= {"numbers": numbers} if numbers or record.numbers else {}
+    changed = dataclasses.replace(record, **changes) if changes else record
+    return changed, frozenset((*used, *texts.values()))
 
 
 def with_all_numbers(row: ReadRow) -> Record:

@@ -1,6 +1,21 @@
 """Named numbers about a batch of log-probs. Arrays in, numbers out; no torch is imported here."""
 
-from penchant.diagnostics.metrics import Measures, answer_measures, implicit_rewards, pair_measures
+from penchant.diagnostics.metrics import (
+    Measures,
+    answer_measures,
+    implicit_rewards,
+    list_measures,
+    measures_of,
+    pair_measures,
+)
 from penchant.diagnostics.watch import watched
 
-__all__ = ["Measures", "answer_measures", "implicit_rewards", "pair_measures", "watched"]
+__all__ = [
+    "Measures",
+    "answer_measures",
+    "implicit_rewards",
+    "list_measures",
+    "measures_of",
+    "pair_measures",
+    "watched",
+]

@@ -6,13 +6,13 @@ over an optimiser step is exact however the step was cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import array_api_compat as compat
 
 from penchant.objectives import Method
-from penchant.records import AnswerLogps, Array, PairLogps
+from penchant.records import AnswerLogps, Array, ListLogps, Logps, PairLogps
 
 Measures = dict[str, tuple[Array, Array]]
 """Name -> (values, weights), both of shape ``(rows,)``; the metric is sum(values * weights) / sum(weights)."""
@@ -73,3 +73,37 @@ def answer_measures(method: Method, constants: Mapping[str, Any], logps: AnswerL
         "logps/rejected": (logps.policy_logps, 1 - desirable),
         "kl": (xp.zeros_like(rewards) + logps.z_ref, xp.ones_like(rewards)),
     }
+
+
+def list_measures(method: Method, constants: Mapping[str, Any], logps: ListLogps) -> Measures:
+    """Rewards of the best answer (chosen) and of the others on average (rejected), for each list.
+
+    The accuracy is over all pairs of answers whose ratings differ: the share that the rewards order rightly, a tie of
+    rewards counting as half. ``rewards/best`` is the share of lists whose best answer has the highest reward.
+    """
+    rewards = implicit_rewards(method, constants, logps.policy_list_logps, logps.ref_list_logps, logps.list_lengths)
+    xp = compat.array_namespace(rewards)
+    best, others = rewards[:, 0], xp.mean(rewards[:, 1:], axis=1)
+    scores = logps.list_scores
+    better = xp.astype(scores[:, :, None] > scores[:, None, :], rewards.dtype)
+    right = 0.5 * (1 + xp.sign(rewards[:, :, None] - rewards[:, None, :]))
+    pairs = xp.sum(better, axis=(1, 2))
+    share = xp.sum(better * right, axis=(1, 2)) / xp.where(pairs > 0, pairs, xp.ones_like(pairs))
+    one = xp.ones_like(best)
+    return {
+        "rewards/chosen": (best, one),
+        "rewards/rejected": (others, one),
+        "rewards/margins": (best - others, one),
+        "rewards/accuracies": (share, pairs),
+        "rewards/best": (xp.astype(best >= xp.max(rewards, axis=1), rewards.dtype), one),
+        "logps/chosen": (logps.policy_list_logps[:, 0], one),
+        "logps/rejected": (xp.mean(logps.policy_list_logps[:, 1:], axis=1), one),
+        "nll_loss": (-logps.policy_list_logps[:, 0] / logps.list_lengths[:, 0], one),
+    }
+
+
+def measures_of(record: Logps) -> Callable[[Method, Mapping[str, Any], Any], Measures]:
+    """The function that measures a record's kind of rows."""
+    if isinstance(record, ListLogps):
+        return list_measures
+    return pair_measures if isinstance(record, PairLogps) else answer_measures

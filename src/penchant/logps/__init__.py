@@ -4,6 +4,7 @@ from penchant.logps.choice import choose_engine
 from penchant.logps.engine import Batch, Engine
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
+from penchant.logps.predictions import Predictions, Spread
 from penchant.logps.reference import (
     AdapterOff,
     FrozenCopy,
@@ -24,10 +25,12 @@ __all__ = [
     "Group",
     "OtherAdapter",
     "PackedBatch",
+    "Predictions",
     "Reference",
     "ReferenceStore",
     "SeparateModel",
     "Source",
+    "Spread",
     "Stored",
     "Uniform",
     "answer_logps",

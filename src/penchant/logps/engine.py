@@ -12,10 +12,11 @@ from torch import Tensor
 
 from penchant.logps.attention import NAME
 from penchant.logps.cached import CachedBatch, cached_logits
-from penchant.logps.head import caught_logps, head_caught
+from penchant.logps.head import caught_hidden, head_caught
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.lean import lean_layers
-from penchant.logps.plain import AnswerBatch, sum_by_row, token_logps
+from penchant.logps.plain import AnswerBatch, sum_by_row
+from penchant.logps.predictions import FromHidden, FromLogits, Predictions
 
 Batch: TypeAlias = PackedBatch | CachedBatch | AnswerBatch
 Rows: TypeAlias = Literal["packed", "cached", "plain"]
@@ -65,7 +66,11 @@ class Engine:
         return AnswerBatch.of([p for p, _ in flat], [a for _, a in flat], pad_id=self.pad_id, device=device)
 
     def token_logps(self, model: Any, batch: Batch) -> Tensor:
-        """Log-prob of each answer token given what comes before it: nats, float32 or wider, shape ``(N,)``.
+        """Log-prob of each answer token given what comes before it: nats, float32 or wider, shape ``(N,)``."""
+        return self.predict(model, batch).token_logps(batch.target_N)
+
+    def predict(self, model: Any, batch: Batch) -> Predictions:
+        """What the model says at each of a batch's N answer tokens, for log-probs and for sums over the vocabulary.
 
         Answers follow one another as ``batch.row_N`` says. The model (wrapped as it may be for several processes) must
         be engaged, see :meth:`engaged`.
@@ -88,8 +93,8 @@ class Engine:
             ).logits
         if self.streamed:
             predict_N = batch.predict_N if isinstance(batch, CachedBatch) else None
-            return caught_logps(base_model(model), batch.target_N, predict_N)
-        return token_logps(logits, batch.target_N)
+            return FromHidden(*caught_hidden(base_model(model), predict_N))
+        return FromLogits(logits)
 
     def logps(self, model: Any, batch: Batch) -> Tensor:
         """Log-prob of each answer given its prompt: nats, summed over its tokens in float64, shape ``(answers,)``."""

@@ -10,7 +10,7 @@ pass is one multiplication: 4 V H N floating-point operations in all, nothing re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +30,13 @@ class Head:
     scale: float
     softcap: float | None
 
+    @property
+    def shaping(self) -> Shaping:
+        return Shaping(self.scale, self.softcap)
+
     def token_logps(self, hidden_NH: Tensor, target_N: Tensor) -> Tensor:
         """Log-prob of each target: nats, shape ``(N,)``, float32 or wider."""
-        shaping = _Shaping(self.scale, self.softcap)
-        logps: Tensor = _TokenLogps.apply(hidden_NH, self.weight_VH, self.bias_V, target_N, shaping, TILE)
+        logps: Tensor = _TokenLogps.apply(hidden_NH, self.weight_VH, self.bias_V, target_N, self.shaping, TILE)
         return logps
 
 
@@ -81,19 +84,19 @@ def head_caught(model: Any) -> Iterator[None]:
         model.set_output_embeddings(layer)
 
 
-def caught_logps(model: Any, target_N: Tensor, predict_N: Tensor | None = None) -> Tensor:
-    """Log-probs of the targets from the hidden states caught since the last call: all of them in the order they came,
-    or those at ``predict_N``.
+def caught_hidden(model: Any, predict_N: Tensor | None = None) -> tuple[Head, Tensor]:
+    """The head, and the hidden states caught since the last call: all of them in the order they came, or those at
+    ``predict_N``; shape ``(N, H)``.
     """
     catch = model.get_output_embeddings()
     assert isinstance(catch, _Catch) and catch.hidden, "no forward pass reached the head"
     hidden, catch.hidden = catch.hidden, []
     all_MH = torch.cat(hidden) if len(hidden) > 1 else hidden[0]
-    return catch.head.token_logps(all_MH if predict_N is None else all_MH[predict_N], target_N)
+    return catch.head, all_MH if predict_N is None else all_MH[predict_N]
 
 
 @dataclass(frozen=True, slots=True)
-class _Shaping:
+class Shaping:
     """What becomes of raw products: ``softcap * tanh(scale * raw / softcap)``, or ``scale * raw``."""
 
     scale: float
@@ -116,7 +119,7 @@ class _TokenLogps(torch.autograd.Function):
         weight_VH: Tensor,
         bias_V: Tensor | None,
         target_N: Tensor,
-        shaping: _Shaping,
+        shaping: Shaping,
         tile: int,
     ) -> Tensor:
         trained = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
@@ -141,42 +144,75 @@ class _TokenLogps(torch.autograd.Function):
             (unit_NH,) = ctx.saved_tensors
             return (slope_N[:, None] * unit_NH).to(unit_NH.dtype), None, None, None, None, None
         hidden_NH, weight_VH, bias_V, target_N, log_total_N = ctx.saved_tensors
-        wide, dtype = log_total_N.dtype, weight_VH.dtype
-        d_hidden = torch.zeros_like(hidden_NH, dtype=wide)
-        d_weight = torch.empty_like(weight_VH)
-        d_bias = None if bias_V is None else torch.empty_like(bias_V)
-        for start in range(0, len(weight_VH), ctx.tile):
-            part = slice(start, start + ctx.tile)
-            raw_Nv = _products(hidden_NH, weight_VH, bias_V, part).to(wide)
-            logits_Nv, bend_Nv = ctx.shaping(raw_Nv)
+
+        def slopes(part: slice, logits_Nv: Tensor) -> Tensor:
             slopes_Nv = torch.exp(logits_Nv - log_total_N[:, None]).mul_(-slope_N[:, None])
-            inside = (target_N >= start) & (target_N < start + slopes_Nv.shape[1])
+            inside = (target_N >= part.start) & (target_N < part.start + slopes_Nv.shape[1])
             rows = inside.nonzero()[:, 0]
-            slopes_Nv.index_put_((rows, target_N[rows] - start), slope_N[rows].to(wide), accumulate=True)
-            slopes_Nv = slopes_Nv if bend_Nv is None else slopes_Nv.mul_(bend_Nv)
-            low_Nv = slopes_Nv.mul_(ctx.shaping.scale).to(dtype)
-            d_hidden += (low_Nv @ weight_VH[part]).to(wide)
+            slopes_Nv.index_put_((rows, target_N[rows] - part.start), slope_N[rows].to(slopes_Nv), accumulate=True)
+            return slopes_Nv
+
+        pulled = walk_back(hidden_NH, weight_VH, bias_V, ctx.shaping, ctx.tile, slopes, trained=True)
+        return *pulled, None, None, None
+
+
+def tiles(
+    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, shaping: Shaping, tile: int
+) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+    """The logits tile by tile, float32 or wider: which part of the vocabulary, the logits, and how they are bent."""
+    wide = torch.promote_types(hidden_NH.dtype, torch.float32)
+    for start in range(0, len(weight_VH), tile):
+        part = slice(start, start + tile)
+        raw_Nv = torch.nn.functional.linear(hidden_NH, weight_VH[part], None if bias_V is None else bias_V[part])
+        yield part, *shaping(raw_Nv.to(wide))
+
+
+def walk_back(
+    hidden_NH: Tensor,
+    weight_VH: Tensor,
+    bias_V: Tensor | None,
+    shaping: Shaping,
+    tile: int,
+    slopes: Callable[[slice, Tensor], Tensor],
+    *,
+    trained: bool,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Gradients by hidden states, weights and bias (None for a frozen head) from a second walk over the tiles.
+
+    Args:
+        hidden_NH: Hidden states.
+        weight_VH: The head's weights.
+        bias_V: Its bias.
+        shaping: What becomes of raw products.
+        tile: Vocabulary entries at once.
+        slopes: The result's derivative by a tile's logits, a tensor of its own.
+        trained: Whether the head's own gradients are wanted.
+    """
+    wide, dtype = torch.promote_types(hidden_NH.dtype, torch.float32), weight_VH.dtype
+    d_hidden = torch.zeros_like(hidden_NH, dtype=wide)
+    d_weight = torch.empty_like(weight_VH) if trained else None
+    d_bias = torch.empty_like(bias_V) if trained and bias_V is not None else None
+    for part, logits_Nv, bend_Nv in tiles(hidden_NH, weight_VH, bias_V, shaping, tile):
+        slopes_Nv = slopes(part, logits_Nv)
+        slopes_Nv = slopes_Nv if bend_Nv is None else slopes_Nv.mul_(bend_Nv)
+        low_Nv = slopes_Nv.mul_(shaping.scale).to(dtype)
+        d_hidden += (low_Nv @ weight_VH[part]).to(wide)
+        if d_weight is not None:
             d_weight[part] = low_Nv.T @ hidden_NH
-            if d_bias is not None:
-                d_bias[part] = slopes_Nv.sum(0).to(dtype)
-        return d_hidden.to(hidden_NH.dtype), d_weight, d_bias, None, None, None
-
-
-def _products(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, part: slice) -> Tensor:
-    return torch.nn.functional.linear(hidden_NH, weight_VH[part], None if bias_V is None else bias_V[part])
+        if d_bias is not None:
+            d_bias[part] = slopes_Nv.sum(0).to(dtype)
+    return d_hidden.to(hidden_NH.dtype), d_weight, d_bias
 
 
 def _running_softmax(
-    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, shaping: _Shaping, tile: int, with_mean: bool
+    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, shaping: Shaping, tile: int, with_mean: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Log of the softmax's denominator, and the softmax's mean of the (bent) rows of W where it is wanted."""
     wide = torch.promote_types(hidden_NH.dtype, torch.float32)
     top_N = hidden_NH.new_full((len(hidden_NH),), -torch.inf, dtype=wide)
     total_N = torch.zeros_like(top_N)
     mean_NH = torch.zeros_like(hidden_NH, dtype=wide) if with_mean else None
-    for start in range(0, len(weight_VH), tile):
-        part = slice(start, start + tile)
-        logits_Nv, bend_Nv = shaping(_products(hidden_NH, weight_VH, bias_V, part).to(wide))
+    for part, logits_Nv, bend_Nv in tiles(hidden_NH, weight_VH, bias_V, shaping, tile):
         new_top_N = torch.maximum(top_N, logits_Nv.amax(1))
         shrink_N = torch.exp(top_N - new_top_N)
         weights_Nv = logits_Nv.sub_(new_top_N[:, None]).exp_()

@@ -11,7 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from penchant.errors import InputError
 from penchant.logps.engine import Batch, Engine
+from penchant.logps.plain import sum_by_row
+from penchant.logps.predictions import Predictions
 from penchant.logps.store import ReferenceStore
 
 
@@ -32,22 +35,50 @@ class Reference(Protocol):
         """As :meth:`penchant.logps.Engine.logps`, under the reference."""
         ...
 
+    def token_logps(self, engine: Engine, batch: Batch) -> Tensor:
+        """As :meth:`penchant.logps.Engine.token_logps`, under the reference."""
+        ...
+
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
+        """As :meth:`penchant.logps.Engine.predict`, under the reference.
+
+        Raises:
+            InputError: if it has log-probs of tokens only.
+        """
+        ...
+
+
+class _Computed:
+    """What follows for every reference that makes predictions in each step."""
+
+    __slots__ = ()
+
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def token_logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return self.predict(engine, batch).token_logps(batch.target_N)
+
+    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return sum_by_row(self.token_logps(engine, batch), batch.row_N, len(batch.lengths))
+
 
 @dataclass(frozen=True, slots=True)
-class AdapterOff:
+class AdapterOff(_Computed):
     """The policy's own weights with its adapter switched off: no second model in memory."""
 
     model: Any
     description: str = "the base model, with the adapter switched off"
 
     @torch.no_grad()
-    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
         with self.model.disable_adapter():
-            return engine.logps(self.model, batch)
+            return engine.predict(self.model, batch)
 
 
 @dataclass(frozen=True, slots=True)
-class OtherAdapter:
+class OtherAdapter(_Computed):
     """The policy's own base with another adapter, which stands still beside the one that learns."""
 
     model: Any
@@ -55,9 +86,9 @@ class OtherAdapter:
     description: str
 
     @torch.no_grad()
-    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
         with _switched(self.model, self.adapter):
-            return engine.logps(self.model, batch)
+            return engine.predict(self.model, batch)
 
 
 @contextmanager
@@ -78,7 +109,7 @@ def _switched(model: Any, adapter: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class SeparateModel:
+class SeparateModel(_Computed):
     """Another model, with the engine that was found to agree on it; it need not be of the policy's kind.
 
     Attributes:
@@ -93,10 +124,15 @@ class SeparateModel:
     description: str
 
     @torch.no_grad()
-    def logps(self, engine: Engine, batch: Batch) -> Tensor:
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
         device = next(self.frozen.parameters()).device
         with self.engine.engaged(self.frozen):
-            return self.engine.logps(self.frozen, self.engine.lay_out(batch.groups, device)).to(batch.target_N.device)
+            return self.engine.predict(self.frozen, self.engine.lay_out(batch.groups, device))
+
+    @torch.no_grad()
+    def token_logps(self, engine: Engine, batch: Batch) -> Tensor:
+        device = next(self.frozen.parameters()).device
+        return self.predict(engine, batch).token_logps(batch.target_N.to(device)).to(batch.target_N.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +144,12 @@ class Uniform:
 
     def logps(self, engine: Engine, batch: Batch) -> Tensor:
         return torch.zeros(len(batch.lengths), dtype=torch.float64, device=batch.target_N.device)
+
+    def token_logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return torch.zeros(len(batch.target_N), device=batch.target_N.device)
+
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
+        raise InputError("without a reference there is no distribution to diverge from", fix="Leave reference out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +163,19 @@ class Stored:
     def logps(self, engine: Engine, batch: Batch) -> Tensor:
         return self.store.logps(batch)
 
+    def token_logps(self, engine: Engine, batch: Batch) -> Tensor:
+        return self.store.token_logps(batch)
+
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
+        raise InputError(
+            "a reference store keeps log-probs of tokens, and the reference's whole distribution is asked for",
+            where=str(self.store.folder),
+            fix="Leave reference_store out: the reference is then computed in every step",
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class FrozenCopy:
+class FrozenCopy(_Computed):
     """A copy of the model as it stands in memory before training, not one read again from its folder."""
 
     model: Any
@@ -134,5 +186,5 @@ class FrozenCopy:
         return cls(copy.deepcopy(model).requires_grad_(False).eval())
 
     @torch.no_grad()
-    def logps(self, engine: Engine, batch: Batch) -> Tensor:
-        return engine.logps(self.model, batch)
+    def predict(self, engine: Engine, batch: Batch) -> Predictions:
+        return engine.predict(self.model, batch)

@@ -9,10 +9,11 @@ killed at any moment; nothing is ever rewritten.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def address(prompt: Sequence[int], answer: Sequence[int]) -> bytes:
 
 
 class ReferenceStore:
-    """The rows of one source in a store folder, in memory as sums; shards hold the tokens' log-probs too.
+    """The rows of one source in a store folder, in memory as sums; the tokens' log-probs are read when asked for.
 
     Args:
         folder: The store; made if it is not there.
@@ -112,6 +113,7 @@ class ReferenceStore:
         self.root, self.source = Path(folder), source
         self.folder = self.root / source.key
         self.sums: dict[bytes, float] = {}
+        self.by_token: dict[bytes, Any] = {}
         self.shards, self.tokens, self.damaged = 0, 0, list[str]()
         _check_root(self.root)
         try:
@@ -204,11 +206,41 @@ class ReferenceStore:
         Raises:
             InputError: if a row was never computed.
         """
+        addresses = self._addresses(batch)
+        return torch.tensor([self.sums[one] for one in addresses], dtype=torch.float64, device=batch.target_N.device)
+
+    def token_logps(self, batch: Batch) -> Tensor:
+        """Stored log-probs of a batch's answer tokens, float32, shape ``(N,)``. The first call reads them all: 4 bytes
+        a token.
+
+        Raises:
+            InputError: if a row was never computed.
+        """
+        addresses = self._addresses(batch)
+        if any(one not in self.by_token for one in addresses):
+            self.by_token = dict(self._read_tokens())
+        found = np.concatenate([self.by_token[one] for one in addresses])
+        return torch.from_numpy(found).to(batch.target_N.device)
+
+    def _read_tokens(self) -> Iterator[tuple[bytes, Any]]:
+        import pyarrow.parquet as pq
+
+        for path in sorted(self.folder.glob("*.parquet")):
+            if not any(damage.startswith(path.name) for damage in self.damaged):
+                table = pq.read_table(path, columns=["address", "token_logps"])
+                for chunk in table.to_batches():
+                    lists = chunk["token_logps"]
+                    values, starts = lists.values.to_numpy(), lists.offsets.to_numpy()
+                    pieces = (values[i:j].astype(np.float32) for i, j in itertools.pairwise(starts))
+                    yield from zip(chunk["address"].to_pylist(), pieces, strict=True)
+
+    def _addresses(self, batch: Batch) -> list[bytes]:
+        """Where a batch's answers are."""
         addresses = [address(prompt, answer) for prompt, answers in batch.groups for answer in answers]
         absent = sum(one not in self.sums for one in addresses)
         if absent:
             raise InputError(f"the store lacks {absent} of a batch's rows", where=str(self.folder), fix="Fill it first")
-        return torch.tensor([self.sums[one] for one in addresses], dtype=torch.float64, device=batch.target_N.device)
+        return addresses
 
     def check(self, groups: Sequence[Group], computed: Tensor) -> None:
         """Compare stored rows with the same rows computed now.

@@ -1,6 +1,7 @@
 """From text to token ids: the prompt once, the boundary in token space, one end-of-turn token."""
 
 from penchant.tokens.encode import Encoding, encode_answers, encode_pairs
+from penchant.tokens.lists import encode_lists
 from penchant.tokens.template import PromptStyle
 from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
 
@@ -10,6 +11,7 @@ __all__ = [
     "PromptStyle",
     "Tokenised",
     "encode_answers",
+    "encode_lists",
     "encode_pairs",
     "fit",
     "tokenise",

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from penchant.errors import InputError
-from penchant.records import LabelledAnswer, PreferencePair, TokenAnswer, TokenPair
+from penchant.records import LabelledAnswer, PreferencePair, TokenAnswer, TokenList, TokenPair
 from penchant.tokens.template import PromptStyle
 from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
 
-_BATCH = 1000
+BATCH = 1000
 
-Row = TypeVar("Row", TokenPair, TokenAnswer)
+Row = TypeVar("Row", TokenPair, TokenAnswer, TokenList)
 
 
 @dataclass(slots=True)
@@ -37,9 +37,8 @@ class Encoding(Generic[Row]):
             side = "prompt's beginning" if settings.truncation == "keep_end" else "answer's end"
             lines.append(f"{len(self.cut)} rows cut at the {side} (first: {self.cut[0]})")
         if self.same_after_cut:
-            lines.append(
-                f"{len(self.same_after_cut)} pairs dropped, equal after the cut (first: {self.same_after_cut[0]})"
-            )
+            count, first = len(self.same_after_cut), self.same_after_cut[0]
+            lines.append(f"{count} rows dropped, answers equal after the cut (first: {first})")
         if self.merged:
             lines.append(f"{self.merged} answers whose first token would merge with the prompt; tokenised on their own")
         return lines
@@ -52,20 +51,40 @@ def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: 
         InputError: if no row is left.
     """
     result: Encoding[TokenPair] = Encoding(total=len(pairs))
-    for start in range(0, len(pairs), _BATCH):
-        batch = pairs[start : start + _BATCH]
+    for start in range(0, len(pairs), BATCH):
+        batch = pairs[start : start + BATCH]
         prompts = [style.render(pair.prompt, pair.source, pair.template_args) for pair in batch]
-        tokenised = tokenise(prompts, [(pair.chosen, pair.rejected) for pair in batch], style)
+        answers = [(pair.chosen, pair.rejected, *([] if pair.gold is None else [pair.gold])) for pair in batch]
+        tokenised = tokenise(prompts, answers, style)
         for pair, whole in zip(batch, tokenised, strict=True):
-            fitted = _fit(whole, settings, style, result, pair.source)
+            fitted = fitted_row(whole, settings, style, result, pair.source)
             if fitted is None:
                 continue
-            prompt, (winner, loser) = fitted
+            prompt, (winner, loser, *gold) = fitted
+            weights = _token_weights(pair, whole, fitted[1])
             if winner == loser:
                 result.same_after_cut.append(pair.source)
             else:
-                result.rows.append(TokenPair(prompt, winner, loser, pair.source, pair.numbers))
-    return _nonempty(result, settings)
+                result.rows.append(
+                    TokenPair(prompt, winner, loser, pair.source, pair.numbers, gold[0] if gold else None, weights)
+                )
+    return nonempty(result, settings)
+
+
+def _token_weights(
+    pair: PreferencePair, whole: Tokenised, fitted: tuple[list[int], ...]
+) -> tuple[tuple[float, ...], ...] | None:
+    """The weights of the pair's tokens, cut as its answers were."""
+    if pair.token_weights is None:
+        return None
+    for side, ids, weights in zip(("chosen", "rejected"), whole.answers, pair.token_weights, strict=False):
+        if len(ids) != len(weights):
+            raise InputError(
+                f"the {side} answer has {len(ids)} tokens and {len(weights)} token weights",
+                where=pair.source,
+                fix="Give one weight for each token that this tokenizer makes, the end of the turn included",
+            )
+    return tuple(weights[: len(ids)] for weights, ids in zip(pair.token_weights, fitted, strict=False))
 
 
 def encode_answers(
@@ -77,16 +96,16 @@ def encode_answers(
         InputError: if no row is left, or all rows have the same prompt and mismatched answers are wanted.
     """
     result: Encoding[TokenAnswer] = Encoding(total=len(answers))
-    for start in range(0, len(answers), _BATCH):
-        batch = answers[start : start + _BATCH]
+    for start in range(0, len(answers), BATCH):
+        batch = answers[start : start + BATCH]
         prompts = [style.render(answer.prompt, answer.source, answer.template_args) for answer in batch]
         tokenised = tokenise(prompts, [(answer.completion,) for answer in batch], style)
         for answer, whole in zip(batch, tokenised, strict=True):
-            fitted = _fit(whole, settings, style, result, answer.source)
+            fitted = fitted_row(whole, settings, style, result, answer.source)
             if fitted is not None:
                 prompt, (ids,) = fitted
                 result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, [], answer.numbers))
-    _nonempty(result, settings)
+    nonempty(result, settings)
     if mismatched:
         result.rows = mismatch(result.rows, settings.max_length)
     return result
@@ -127,7 +146,7 @@ def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> list[TokenAnswer]:
     ]
 
 
-def _fit(
+def fitted_row(
     whole: Tokenised, settings: EncodeSettings, style: PromptStyle, result: Encoding[Row], source: str
 ) -> tuple[list[int], tuple[list[int], ...]] | None:
     """The row within max_length, or nothing; what became of it is counted."""
@@ -142,7 +161,7 @@ def _fit(
     return fitted
 
 
-def _nonempty(result: Encoding[Row], settings: EncodeSettings) -> Encoding[Row]:
+def nonempty(result: Encoding[Row], settings: EncodeSettings) -> Encoding[Row]:
     if not result.rows:
         raise InputError(
             f"no rows left: all {result.total} are longer than max_length",

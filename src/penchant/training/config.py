@@ -16,6 +16,7 @@ from penchant.objectives import Method, get_method
 from penchant.training.inputs import check_trainable
 from penchant.training.presets import preset_learning_rate
 from penchant.training.reference_choice import check_choice
+from penchant.training.statistics import needs_distribution
 
 _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
@@ -136,6 +137,7 @@ class PreferenceConfig(TrainingArguments):
             )
         self._refuse_unsupported()
         check_choice(self)
+        self._check_distribution(method)
 
     def _check_reference(self, method: Method) -> None:
         if method.needs_reference or self.reference == "none":
@@ -143,6 +145,16 @@ class PreferenceConfig(TrainingArguments):
         for name in ("reference", "reference_bits", "reference_every", "reference_mix", "reference_store"):
             if getattr(self, name) not in (None, "initial"):
                 raise InputError(f"method {method.name!r} has no reference, so {name} has no effect")
+
+    def _check_distribution(self, method: Method) -> None:
+        """A method that reads the reference's whole distribution needs one that makes it in every step."""
+        if not needs_distribution(method.inputs):
+            return
+        if self.reference_store is not None:
+            what = f"method {method.name!r} reads the reference's whole distribution, and a store keeps log-probs"
+            raise InputError(what, fix="Leave reference_store out: the reference is then computed in every step")
+        if self.reference == "none":
+            raise InputError(f"method {method.name!r} reads the reference's whole distribution, and there is none")
 
     def _check_switches(self, method: Method) -> None:
         if self.length_normalize and method.uses_lengths:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from penchant.errors import InputError
 from penchant.objectives import Method
-from penchant.records import AnswerLogps, PairLogps
+from penchant.records import AnswerLogps, ListLogps, PairLogps
+from penchant.training.statistics import KNOWN
 from penchant.vocabulary import TERMS
 
-KEPT_BY_THE_LOOP = ("log_ratio_baseline",)
-_RECORDS = {"pairs": PairLogps, "answers": AnswerLogps}
+KEPT_BY_THE_LOOP = ("log_ratio_baseline", "gap_mean", "gap_std")
+_RECORDS = {"pairs": PairLogps, "answers": AnswerLogps, "lists": ListLogps}
 
 
 def missing_inputs(method: Method) -> list[str]:
     """What the method's loss asks for and the trainer does not compute; empty for a method that can be trained with."""
-    record = _RECORDS.get(method.data)
-    if record is None:
-        return list(method.inputs)
-    given = {name for name, term in TERMS.items() if term.columns} | set(KEPT_BY_THE_LOOP)
-    return [name for name in method.inputs if name not in given and not hasattr(record, name)]
+    return [name for name in method.inputs if not known(name, method.data)]
+
+
+def known(name: str, data: str) -> bool:
+    """Whether the trainer has a term for rows of a kind."""
+    return bool(TERMS[name].columns) or name in (*KEPT_BY_THE_LOOP, *KNOWN) or hasattr(_RECORDS[data], name)
 
 
 def terms_of_data(method: Method, *, weighted: bool) -> list[str]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from penchant.logps import AdapterOff, FrozenCopy, Reference
-from penchant.records import TokenPair
 
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
@@ -93,17 +92,16 @@ def _rms(values: Tensor) -> float:
 
 @torch.no_grad()
 def _margins(trainer: PreferenceTrainer, model: Any, reference: Any, rows: Sequence[Any]) -> Tensor:
-    """Log-ratio of the chosen minus that of the rejected answer; of the one answer where rows have one."""
+    """Log-ratio of the first answer minus that of the second; of the one answer where rows have one."""
     engine, found = trainer.engine, []
     models = [model] if reference is None else [model, reference.model]
     with engine.engaged(*models):
         for row in rows:
-            answers = [row.chosen_ids, row.rejected_ids] if isinstance(row, TokenPair) else [row.completion_ids]
-            batch = engine.lay_out([(row.prompt_ids, answers)], trainer.args.device)
+            batch = engine.lay_out([(row.prompt_ids, row.answers)], trainer.args.device)
             values = engine.logps(model, batch)
             if reference is not None:
                 values = values - reference.logps(engine, batch)
-            found.append(values[0] - values[1] if len(values) == 2 else values[0])
+            found.append(values[0] - values[1] if len(values) > 1 else values[0])
     return torch.stack(found)
 
 

@@ -13,22 +13,21 @@ from rich.console import Console
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
-from penchant.data import read_preferences
 from penchant.doctor.checkup import check_up
 from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
-from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_pairs
+from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_lists, encode_pairs
 from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.config import PreferenceConfig
-from penchant.training.inputs import terms_of_data
 from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
 from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
+from penchant.training.reading import read_rows_for
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.session import clear_after, last_metrics, train_from
@@ -176,13 +175,8 @@ def _read(
     say: Callable[[str], None],
 ) -> tuple[Any, Any]:
     """Training and evaluation rows, with what was read said."""
-    options: dict[str, Any] = {"unpaired": not method.needs_pairs, "format": format}
-    options["terms"] = terms_of_data(method, weighted=config.weighted)
-    rows: Any = read_preferences(data, **options)
-    say(f"data       {rows.summary()}")
-    held_out: Any = read_preferences(eval_data, **options) if eval_data else None
-    if held_out:
-        say(f"eval data  {held_out.summary()}")
+    rows = read_rows_for(method, config, data, format, "data", say)
+    held_out = read_rows_for(method, config, eval_data, format, "eval data", say) if eval_data else None
     for line in check_up(rows.rows, held_out.rows if held_out else None):
         say(f"doctor     {line}")
     return rows, held_out
@@ -254,8 +248,10 @@ def _encode(
             encoded.append([])
             continue
         result: Encoding[Any]
-        if method.needs_pairs:
+        if method.data == "pairs":
             result = encode_pairs(part, style, settings)
+        elif method.data == "lists":
+            result = encode_lists(part, style, settings)
         else:
             estimated = "z_ref" in method.inputs and config.fixed_z_ref is None
             result = encode_answers(part, style, settings, mismatched=estimated)
@@ -287,7 +283,6 @@ def _trainer(
 ) -> PreferenceTrainer:
     """The trainer with its optimiser made, so that what transformers or a tracker refuses is refused before a run."""
     model = add_adapter(loaded.model, config) if config.lora else loaded.model
-    unit = "pairs" if get_method(config.method).needs_pairs else "answers"
     try:
         trainer = PreferenceTrainer(
             model,
@@ -295,7 +290,7 @@ def _trainer(
             train_rows,
             eval_rows or None,
             processing_class=loaded.tokenizer,
-            callbacks=[ProgressBar(console, unit, len(train_rows)), *callbacks],
+            callbacks=[ProgressBar(console, get_method(config.method).data, len(train_rows)), *callbacks],
         )
         trainer.create_optimizer()
         if not len(trainer.get_train_dataloader()):
@@ -318,13 +313,12 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
         if config.lora
         else "all weights"
     )
-    unit = "pairs" if trainer.method.needs_pairs else "answers"
     return {
         "training": f"{what}; {trained:,} trained parameters, learning rate {config.learning_rate:g}",
         "reference": trainer.reference.description if trainer.reference else "none (the method has no reference)",
         "engine": trainer.engine.description,
         "prompts": style.describe(),
-        "steps": f"{rows} {unit}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
+        "steps": f"{rows} {trainer.method.data}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
     }
 
 

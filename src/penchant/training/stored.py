@@ -16,7 +16,7 @@ from penchant.errors import InputError
 from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, choose_engine
 from penchant.logps.store import address
 from penchant.models import automatic_dtype, disable_dropout, load_model
-from penchant.records import TokenAnswer, TokenPair
+from penchant.records import TokenAnswer, TokenRow
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training.precision import fast_float32
 
@@ -98,13 +98,12 @@ def fill_from_files(
     yield from kept.report()
 
 
-def groups_of(row: TokenPair | TokenAnswer) -> list[Group]:
-    """What a training row asks the reference: a pair's answers together, a single answer and its mismatched one apart,
-    because they go through the model in different passes. A row has no mismatched one where no baseline is estimated.
+def groups_of(row: TokenRow) -> list[Group]:
+    """What a training row asks the reference: its answers together, a mismatched one apart, because it goes through the
+    model in another pass. A row has no mismatched one where no baseline is estimated.
     """
-    if isinstance(row, TokenPair):
-        return [(row.prompt_ids, [row.chosen_ids, row.rejected_ids])]
-    return [(row.prompt_ids, [answer]) for answer in (row.completion_ids, row.mismatched_ids) if answer]
+    mismatched = row.mismatched_ids if isinstance(row, TokenAnswer) else []
+    return [(row.prompt_ids, row.answers), *([(row.prompt_ids, [mismatched])] if mismatched else [])]
 
 
 def fill(

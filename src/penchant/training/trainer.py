@@ -17,24 +17,26 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, rotate_checkpoints
 
-from penchant.diagnostics import Measures, answer_measures, pair_measures, watched
-from penchant.errors import InputError
+from penchant.diagnostics import Measures, measures_of, watched
 from penchant.logps import FrozenCopy, Reference, choose_engine
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
-from penchant.records import PairLogps, TokenAnswer, TokenPair
+from penchant.records import Logps, PairLogps, TokenRow
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import seal, written_whole
 from penchant.training.config import PreferenceConfig
+from penchant.training.coupling import gathered, joined, leaves, slopes
+from penchant.training.inputs import KEPT_BY_THE_LOOP
 from penchant.training.meter import Meter
-from penchant.training.microbatch import cut, joined, positions
+from penchant.training.microbatch import cut, positions
 from penchant.training.moving import MovingReference
 from penchant.training.non_finite import NonFinite
 from penchant.training.order import SharedOrder
-from penchant.training.recorder import Record, Recorder, Rows
+from penchant.training.recorder import Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
+from penchant.training.statistics import asked_of_tokens
 
 
 class PreferenceTrainer(Trainer):
@@ -58,18 +60,13 @@ class PreferenceTrainer(Trainer):
         self,
         model: Any,
         args: PreferenceConfig,
-        train_dataset: Sequence[TokenPair] | Sequence[TokenAnswer],
-        eval_dataset: Sequence[TokenPair] | Sequence[TokenAnswer] | None = None,
+        train_dataset: Sequence[TokenRow],
+        eval_dataset: Sequence[TokenRow] | None = None,
         processing_class: Any = None,
         reference: Reference | None = None,
         callbacks: Sequence[Any] | None = None,
     ) -> None:
         self.method = settled(get_method(args.method), partial(torch.tensor, dtype=torch.float64, requires_grad=True))
-        if self.method.couples_rows and args.world_size > 1:
-            raise InputError(
-                f"{self.method.name!r} has one loss for all rows of a step, which is computed on one process only",
-                got=f"{args.world_size} processes",
-            )
         self.running = Running()
         if args.disable_dropout:
             disable_dropout(model)
@@ -150,29 +147,30 @@ class PreferenceTrainer(Trainer):
         return constants
 
     def _coupled_step(self, model: Any, parts: list[Rows], z_ref: Tensor) -> Tensor:
-        """Backward through a loss that is no sum over rows: log-probs of all rows first, without a graph; the loss's
-        slope by each of them; then every micro-batch again with its slopes, so that memory does not grow with the step.
+        """Backward through a loss that is no sum over rows: log-probs of all rows of all processes first, without a
+        graph; the loss's slope by each of them; then every micro-batch again with its slopes, so that memory does not
+        grow with the step.
         """
         with torch.no_grad():
             records = [self.recorder.record(model, part, z_ref) for part in parts]
-        whole = joined(records)
-        leaves = [value.requires_grad_() for value in whole.policy]
-        loss = self._whole_loss(whole, [row for part in parts for row in part])
-        slopes = torch.autograd.grad(loss, leaves)
-        start = 0
-        for part, record in zip(parts, records, strict=True):
-            policy = self.recorder.record(model, part, z_ref).policy
-            pulls = [(slope[start : start + len(part)] * own).sum() for slope, own in zip(slopes, policy, strict=True)]
-            self.accelerator.backward(torch.stack(pulls).sum())
+        whole, own = gathered(joined(records), self.accelerator)
+        loss, pulls = slopes(lambda record: self._whole_loss(record, [row for part in parts for row in part]), whole)
+        start, processes = own.start or 0, self.accelerator.num_processes
+        for index, (part, record) in enumerate(zip(parts, records, strict=True)):
+            last, rows = index == len(parts) - 1, slice(start, start + len(part))
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                again = leaves(self.recorder.record(model, part, z_ref))
+                pulled = [(pull[rows] * leaf).sum() for pull, leaf in zip(pulls, again, strict=True)]
+                self.accelerator.backward(torch.stack(pulled).sum() * processes)  # which averages over them
             start += len(part)
+            self._remember(record)
             with torch.no_grad():
                 self.meter.add(self._measures(record))
-        return loss.detach()
+        return loss
 
-    def _whole_loss(self, record: Record, rows: Rows) -> Tensor:
+    def _whole_loss(self, record: Logps, rows: Rows) -> Tensor:
         """The one loss of all rows; the mean where the function gives several numbers."""
-        inputs = self._inputs(record)
-        loss: Tensor = self.method.loss(**inputs, **self.constants).mean()
+        loss: Tensor = self.method.loss(**self._inputs(record), **self.constants).mean()
         self.non_finite.note(loss[None], rows, self.state.global_step)
         return loss
 
@@ -219,11 +217,14 @@ class PreferenceTrainer(Trainer):
     def _evaluated(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """Losses and metrics of one batch; a loss that couples rows is taken batch by batch, as in training."""
         parts = self._cut(rows)
-        record = joined([self.recorder.record(model, part, z_ref) for part in parts])
-        ordered = [row for part in parts for row in part]
+        records = [self.recorder.record(model, part, z_ref) for part in parts]
+        measures = [self._measures(record) for record in records]
+        together = {name: _catenated([one[name] for one in measures]) for name in measures[0]}
         if self.method.couples_rows:
-            return self._whole_loss(record, ordered).expand(len(rows)), self._measures(record)
-        return self._row_losses(record, ordered), self._measures(record)
+            whole, _ = gathered(joined(records), self.accelerator)
+            return self._whole_loss(whole, rows).expand(len(rows)), together
+        losses = [self._row_losses(record, part) for record, part in zip(records, parts, strict=True)]
+        return torch.cat(losses), together
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the metrics gathered since the last log to a training log line."""
@@ -241,30 +242,36 @@ class PreferenceTrainer(Trainer):
         """The loss of each row, with the graph, and the rows' metrics, without."""
         record = self.recorder.record(model, rows, z_ref)
         losses = self._row_losses(record, rows)
-        if "log_ratio_baseline" in self.method.inputs:
-            self.running.add(self._scored(record))
-        slopes = torch.autograd.grad(losses.sum(), record.policy, retain_graph=True, allow_unused=True)
+        self._remember(record)
+        slopes = torch.autograd.grad(losses.sum(), leaves(record), retain_graph=True, allow_unused=True)
         with torch.no_grad():
             return losses, self._measures(record) | watched(record, slopes, self.running.pull)
 
-    def _row_losses(self, record: Record, rows: Rows) -> Tensor:
+    def _row_losses(self, record: Logps, rows: Rows) -> Tensor:
         """The loss of each row, times its weight where the data give one."""
         losses: Tensor = self.method.loss(**self._inputs(record), **self.constants, reduction="none")
         self.non_finite.note(losses, rows, self.state.global_step)
         return losses * record.numbers["weight"] if self.args.weighted else losses
 
-    def _inputs(self, record: Record) -> dict[str, Any]:
+    def _inputs(self, record: Logps) -> dict[str, Any]:
         """What the loss asks for: of the log-probs, of what the data state, of what the loop keeps."""
         scored = self._scored(record)
-        kept = {"log_ratio_baseline": self.running.log_ratio_baseline, **scored.numbers}
+        kept = {name: getattr(self.running, name) for name in KEPT_BY_THE_LOOP} | dict(scored.numbers)
+        kept |= scored.statistics if isinstance(scored, PairLogps) else {}
         return {name: kept[name] if name in kept else getattr(scored, name) for name in self.method.inputs}
+
+    def _remember(self, record: Logps) -> None:
+        """What later steps are told of this micro-batch, where the method asks for it."""
+        if isinstance(record, PairLogps) and any(name in self.method.inputs for name in KEPT_BY_THE_LOOP):
+            scored = self._scored(record)
+            self.running.add(scored, record.per_token() if self.method.ranks_per_token else scored)
 
     def _scored(self, record: Any) -> Any:
         """The record with log-probs per token where the settings say so."""
         return record.per_token() if self.args.length_normalize else record
 
-    def _measures(self, record: Record) -> Measures:
-        measure: Callable[..., Measures] = pair_measures if isinstance(record, PairLogps) else answer_measures
+    def _measures(self, record: Logps) -> Measures:
+        measure = measures_of(record)
         found = measure(self.method, self.constants, record)
         if self.args.length_normalize:
             scored = measure(self.method, self.constants, record.per_token())
@@ -290,7 +297,9 @@ class PreferenceTrainer(Trainer):
     @property
     def recorder(self) -> Recorder:
         """What computes the log-probs of rows, with the engine and the reference as they are now."""
-        return Recorder(self.engine, self.reference, self.args.device, self.compute_loss_context_manager)
+        draw = self.state.global_step if self.model.training else 0
+        asked = asked_of_tokens(self.method.inputs)
+        return Recorder(self.engine, self.reference, self.args.device, self.compute_loss_context_manager, asked, draw)
 
     def _engaged(self) -> AbstractContextManager[None]:
         return self.recorder.engaged(self.model)
@@ -366,6 +375,12 @@ class PreferenceTrainer(Trainer):
         model.save_pretrained(target, state_dict=state_dict, is_main_process=self.args.should_save, **chosen)
         if self.args.should_save and self.processing_class is not None:
             self.processing_class.save_pretrained(target)
+
+
+def _catenated(measures: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """One measure of several micro-batches."""
+    values, weights = zip(*measures, strict=True)
+    return torch.cat(values), torch.cat(weights)
 
 
 def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:
