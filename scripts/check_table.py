@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from whiteboard.correct import CORRECT, CORRECT_HELD_OUT
+from whiteboard.fresh import FRESH
 from whiteboard.held_out import HELD_OUT
 from whiteboard.templates import TEMPLATES
 from whiteboard.variants import Variant, graded, is_right, pairs, singles
 
 from penchant.whiteboard.sandbox import Sandbox
 
-PAIRS, HELD_OUT_PAIRS = 160, 60
+PAIRS, HELD_OUT_PAIRS, FRESH_PAIRS = 160, 60, 120
 
 
 def measure(variants: list[Variant], folder: Path, sandboxes: dict[str, Sandbox]) -> list[str]:
@@ -42,6 +43,8 @@ def table(folder: Path) -> tuple[str, list[str]]:
         "two mistakes": pairs(TEMPLATES, PAIRS),
         "held out, one mistake": singles(HELD_OUT),
         "held out, two mistakes": pairs(HELD_OUT, HELD_OUT_PAIRS),
+        "fresh, one mistake": singles(FRESH),
+        "fresh, two mistakes": pairs(FRESH, FRESH_PAIRS),
     }
     lines = ["| variants | number | right diagnosis | share |", "| --- | --- | --- | --- |"]
     missed = []

@@ -63,7 +63,19 @@ def _reduction(bench: Bench, match: Match | None, rows: Rows, got: np.ndarray, s
     example = Example(
         {"rows": len(singles), "losses of the rows": singles.tolist()}, float(singles.mean()), shown, "batch"
     )
-    return [_named_reduction(bench, match, rows, got, singles, example)]
+    named = _named_reduction(bench, match, rows, got, singles, example)
+    return [named, *_summed_besides(bench, rows)] if named.code == "broadcast" and got.size == 1 else [named]
+
+
+def _summed_besides(bench: Bench, rows: Rows) -> list[Finding]:
+    """Of equal rows the mean is that of one even where rows mix; a sum is not."""
+    row = take(rows, [0] * _ROWS)
+    one, _ = bench.losses(take(row, [0]))
+    reply = bench.call(row)
+    value = np.asarray(reply.get("value", np.nan), dtype=np.float64)
+    if value.size != 1 or not any(np.isclose(float(value.flat[0]), one[0] * k, rtol=1e-5) for k in (_ROWS, _ROWS**2)):
+        return []
+    return [_summed(None)]
 
 
 def _named_reduction(
@@ -84,16 +96,7 @@ def _named_reduction(
         return Finding("rows-mix", "a row's loss depends on the other rows", example=example)
     value = float(got.flat[0])
     if np.isclose(value, singles.sum(), rtol=1e-5):
-        hint = "Does the loss grow when the batch is given twice?"
-        return Finding(
-            "sum-for-mean",
-            "the batch is summed where it is averaged",
-            True,
-            "L = mean over the rows",
-            hint,
-            "Take the mean.",
-            example,
-        )
+        return _summed(example)
     if bench.binding.has("y"):
         desirable = np.asarray(rows["y"], dtype=bool)
         parts = [part.mean() for part in (singles[desirable], singles[~desirable])]
@@ -113,6 +116,18 @@ def _named_reduction(
         return broadcast
     return Finding(
         "reduction-wrong", "the batch's loss is neither the mean nor the sum of the rows' losses", example=example
+    )
+
+
+def _summed(example: Example | None) -> Finding:
+    return Finding(
+        "sum-for-mean",
+        "the batch is summed where it is averaged",
+        True,
+        "L = mean over the rows",
+        "Does the loss grow when the batch is given twice?",
+        "Take the mean.",
+        example,
     )
 
 

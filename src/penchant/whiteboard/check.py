@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from penchant.errors import InputError
-from penchant.whiteboard.grade import failed, grade
+from penchant.whiteboard.anatomy import ANATOMIES
+from penchant.whiteboard.grade import explanation, failed, grade
 from penchant.whiteboard.inputs import Parameter
 from penchant.whiteboard.sandbox import SECONDS, Sandbox, Stopped, libraries_in, parse
 from penchant.whiteboard.subjects import Subject, checkable, get_subject
@@ -81,15 +83,32 @@ def _grade(
 ) -> Verdict:
     if subject is not None:
         return grade(sandbox, subject, parameters, name, inputs)
-    for candidate in checkable():
+    nearest = _nearest(sandbox, parameters, name, inputs)
+    if nearest is None:
+        fix = "Say it with --method, as penchant methods names it"
+        raise InputError("cannot tell which method this should be", where=name, fix=fix)
+    verdict = grade(sandbox, get_subject(nearest), parameters, name, inputs)
+    if verdict.kind in ("right", "failed"):
+        return verdict
+    return replace(
+        verdict, sentence=f"{verdict.sentence} ({nearest} is the nearest method; say another with --method.)"
+    )
+
+
+def _nearest(sandbox: Sandbox, parameters: list[Parameter], name: str, inputs: Sequence[str] | None) -> str | None:
+    """The method that explains a function with the fewest mistakes; those taken apart into steps are tried first."""
+    best: tuple[tuple[int, bool], str] | None = None
+    for candidate in sorted(checkable(), key=lambda one: one not in ANATOMIES):
+        if best is not None and (best[0][0] == 0 or candidate not in ANATOMIES):
+            break
         try:
-            verdict = grade(sandbox, get_subject(candidate), parameters, name, inputs)
+            found = explanation(sandbox, get_subject(candidate), parameters, name, inputs)
         except InputError:  # the parameters do not fit this method
             continue
-        if verdict.kind in ("right", "failed"):
-            return verdict
-    known = ", ".join(checkable())
-    raise InputError("cannot tell which method this should be", where=name, fix=f"Say it with --method, one of {known}")
+        if found is not None:
+            scaled = found.factor != 1 or bool(found.offset) or bool(found.power)
+            best = min(best or ((9, True), ""), ((len(found.faults), scaled), found.subject.name))
+    return best[1] if best else None
 
 
 def _pick(tree: ast.Module, path: Path, method: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from penchant.whiteboard.anatomy import evaluate
 from penchant.whiteboard.batches import batch_findings, empty_answer_note, half_precision_note
 from penchant.whiteboard.bench import ENCODINGS, Bench, Runner, fit
 from penchant.whiteboard.extremes import extreme_findings
@@ -49,8 +50,20 @@ def grade(
     if found is not None:
         findings += extreme_findings(bench, found) if found.tolerance < COARSE else []
         findings += empty_answer_note(bench, found) + half_precision_note(bench, found)
-    findings = _one_cause(findings + gradient_findings(bench, found))
+    findings = _swapped_with_detach(_one_cause(findings + gradient_findings(bench, found)), found)
     return conclude(bench, found, findings, name)
+
+
+def explanation(
+    runner: Runner, subject: Subject, parameters: Sequence[Parameter], name: str, inputs: Sequence[str] | None = None
+) -> Match | None:
+    """The formula that a function computes, held against one method; nothing where it cannot be run or recognised.
+
+    Raises:
+        InputError: if the parameters do not fit the method.
+    """
+    bench = Bench(runner, subject, bind(parameters, subject.forms, inputs, name))
+    return None if fit(bench) is not None else recognise(bench)[2]
 
 
 def _one_cause(findings: list[Finding]) -> list[Finding]:
@@ -63,6 +76,32 @@ def _one_cause(findings: list[Finding]) -> list[Finding]:
     kept = [finding for finding in findings if finding.code != "inputs-modified"]
     words = "a write in place changes the caller's tensors and breaks the derivative"
     return [replace(f, sentence=words, also=("inputs-modified",)) if f.code == "in-place" else f for f in kept]
+
+
+def _swapped_with_detach(findings: list[Finding], found: Match | None) -> list[Finding]:
+    """Policy and reference swapped in one log-ratio move the detach along: one mistake, seen in value and gradient."""
+    moved = {"policy-detached", "reference-gradient"}
+    side = _swapped_side(found)
+    if side is None or not moved <= {finding.code for finding in findings}:
+        return findings
+    words = f"policy and reference are swapped in the log-ratio of the {side} answer, and what is detached with them"
+    kept = [finding for finding in findings if finding.code not in moved]
+    return [
+        replace(f, sentence=words, also=(*f.also, *sorted(moved))) if f.code == "log-probs-mixed-up" else f
+        for f in kept
+    ]
+
+
+def _swapped_side(found: Match | None) -> str | None:
+    """The answer whose log-ratio has the wrong sign alone, if that is the mistake."""
+    names = ("pw", "rw", "pl", "rl")
+    units = [{name: float(name == one) for name in names} for one in names]
+    for fault in found.faults if found is not None else ():
+        if fault.code == "log-probs-mixed-up" and "delta" in fault.changes:
+            signs = [float(evaluate(fault.changes["delta"], unit)) for unit in units]
+            if signs in ([1, -1, 1, -1], [-1, 1, -1, 1]):
+                return "rejected" if signs[0] > 0 else "chosen"
+    return None
 
 
 def recognise(bench: Bench) -> tuple[Rows, np.ndarray, Match | None]:

@@ -23,6 +23,8 @@ def gradient_findings(bench: Bench, match: Match | None) -> list[Finding]:
         return []
     policy = [name for name, role in bench.binding.roles.items() if role in POLICY_ROLES]
     fixed = [name for name, role in bench.binding.roles.items() if role in CONSTANT_INPUTS]
+    if not policy + fixed:
+        return []
     rows = bench.rows(3 if bench.batched else 1, constant=True)
     rows = rows if bench.batched else take(rows, 0)
     reply = bench.call(rows, grad=policy + fixed)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.errors import InputError
-from penchant.whiteboard.fault import Fault
+from penchant.whiteboard.anatomy import Anatomy
+from penchant.whiteboard.fault import MINUS_HINT, Fault
 from penchant.whiteboard.inputs import Rows
 from penchant.whiteboard.subjects import Subject, others
 
@@ -128,6 +129,10 @@ def _search_further(
     if pairs:
         also = tuple(fault for pair in pairs[1:] for fault in pair if fault not in pairs[0])
         return Match(subject, pairs[0], also, tolerance=tolerance)
+    for fault, losses in singles:
+        turned = _turned(subject, fault)
+        if turned is not None and _agree(observed, -losses, tolerance):
+            return Match(subject, (fault, turned), tolerance=tolerance)
     for candidates in (
         ((subject, (fault,), losses) for fault, losses in singles),
         ((other, (), losses) for other, losses in known),
@@ -146,6 +151,16 @@ def _search_further(
         if scaled is not None:
             return Match(subject, (), (), *scaled, fixed=fixed, tolerance=tolerance)
     return None
+
+
+def _turned(subject: Subject, fault: Fault) -> Fault | None:
+    """The wrong sign of the loss on top of a fault that may bend the last step itself."""
+    if not isinstance(subject.formula, Anatomy) or fault.code == "minus-missing":
+        return None
+    last = subject.formula.steps[-1]
+    bent = {last.name: f"-({fault.changes.get(last.name, last.expression)})"}
+    answer = "Turn the sign of the loss round."
+    return Fault("minus-missing", "besides, the loss has the wrong sign", MINUS_HINT, answer, bent)
 
 
 def changes_of(faults: tuple[Fault, ...]) -> dict[str, str]:
