@@ -91,7 +91,8 @@ def explain(name: str) -> list[Section]:
         sections.append(Section("Diagram", prose.diagram, True))
     if subject is not None:
         sections.append(Section("Worked example", _example(subject, anatomy), True))
-        sections.append(Section("Derivative", _derivative(subject) + ("\n" + prose.derivative if prose else "")))
+        derivative = [_derivative(subject), prose.derivative if prose else ""]
+        sections += [Section("Derivative", "\n".join(filter(None, derivative)))] if any(derivative) else []
     use, wrong = ADVICE.get(name, ("", ""))
     if prose or use:
         sections.append(Section("When to use it", prose.use if prose else use))
@@ -230,7 +231,7 @@ def _derivative(subject: Subject) -> str:
     for name, slope in slopes(subject).items():
         direction = "stays" if abs(slope) < 1e-9 else "is pushed up" if slope < 0 else "is pushed down"
         words.append(f"∂L/∂{WRITTEN[name]} = {slope:.6g}, so {WRITTEN[name]} {direction}")
-    return "In the example: " + "; ".join(words) + "."
+    return f"In the example: {'; '.join(words)}." if words else ""
 
 
 def _needs(method: Method) -> str:
