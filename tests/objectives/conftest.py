@@ -1,83 +1,29 @@
 """What the tests of the objectives share: golden rows, array libraries, derivatives, random input.
 
-Test modules are imported by path (``--import-mode=importlib``) and cannot import each other, so these are fixtures.
+What scripts use too is in modules of its own: ``rows/`` (golden numbers), ``libraries.py``, ``golden.py``.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import array_api_strict
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from hypothesis import strategies as st
+from objectives import rows
+from objectives.golden import CANCELLING
+from objectives.libraries import JAX, NUMPY, STRICT, TORCH, Library
 
 from penchant import numpy as oracle
 from penchant import vocabulary
 from penchant.objectives import LOSSES, METHODS, Method
 from penchant.vocabulary import TERMS, Shape
 
-
-def _rows() -> Any:
-    folder = Path(__file__).with_name("rows")
-    spec = importlib.util.spec_from_file_location(
-        "objectives_rows", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    module = sys.modules["objectives_rows"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-rows = _rows()
-
-
 # --- array libraries -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Library:
-    """One array library: how to make its arrays, what class they have, how it differentiates (if it can)."""
-
-    name: str
-    kind: type
-    make: Callable[[np.ndarray], Any]
-    differentiate: Callable[..., list[Any]] | None = None
-
-    def array(self, values: Any, dtype: str = "float64") -> Any:
-        """An array of the library; labels (bool) keep their type."""
-        plain = np.asarray(values)
-        return self.make(plain if plain.dtype == bool else plain.astype(dtype))
-
-    def arrays(self, columns: Any, dtype: str = "float64") -> list[Any]:
-        return [self.array(column, dtype) for column in columns]
-
-    def slopes(self, function: Callable[..., Any], inputs: Sequence[Any], by: Sequence[int]) -> list[np.ndarray]:
-        """Derivatives of the sum of ``function(*inputs)`` by the inputs at the positions ``by``."""
-        return [np.asarray(slope) for slope in self.differentiate(function, inputs, tuple(by))]
-
-
-def _torch_slopes(function: Callable[..., Any], inputs: Sequence[Any], by: tuple[int, ...]) -> list[Any]:
-    leaves = [x.detach().clone().requires_grad_() if i in by else x for i, x in enumerate(inputs)]
-    return list(torch.autograd.grad(function(*leaves).sum(), [leaves[i] for i in by], materialize_grads=True))
-
-
-def _jax_slopes(function: Callable[..., Any], inputs: Sequence[Any], by: tuple[int, ...]) -> list[Any]:
-    return list(jax.grad(lambda *arrays: jnp.sum(function(*arrays)), argnums=by)(*inputs))
-
-
-NUMPY = Library("numpy", np.ndarray, np.asarray)
-STRICT = Library("array_api_strict", type(array_api_strict.asarray(0.0)), array_api_strict.asarray)
-TORCH = Library("torch", torch.Tensor, lambda plain: torch.from_numpy(np.array(plain)), _torch_slopes)
-JAX = Library("jax", jax.Array, jnp.asarray, _jax_slopes)
 
 
 def _with_float64(library: Library) -> Iterator[Library]:
@@ -133,20 +79,6 @@ def method(request: pytest.FixtureRequest) -> Method:
 def rowwise_method(request: pytest.FixtureRequest) -> Method:
     """Every method whose loss is one number per row, in turn."""
     return request.param
-
-
-CANCELLING = {
-    "soft_dpo",
-    "reward_aware",
-    "rao_kupper",
-    "davidson",
-    "discopop",
-    "exo",
-    "cal_dpo",
-    "apo_down",
-    "focal_dpo",
-}
-"""Losses whose slope is a difference of terms of its own size, and 0 somewhere."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,16 @@ def positive_part(x: Array) -> Array:
 
 
 def bernoulli_kl(z: Array, target: Array) -> Array:
-    """KL between two Bernoulli distributions given by their log-odds, the first one's from the second one's."""
+    """KL between two Bernoulli distributions given by their log-odds, the first one's from the second one's.
+
+    Where the log-odds are near, the differences of logarithms would cancel: log(1 + σ(z)(e^d - 1)) - σ(z) d with d the
+    difference of log-odds is the same, and loses less.
+    """
+    xp = compat.array_namespace(z)
+    difference = target - z
+    near = (difference < 1) & (difference > -1)
+    small = xp.where(near, difference, xp.zeros_like(difference))  # a branch that is not taken must not overflow
+    close = xp.log1p(sigmoid(z) * xp.expm1(small)) - sigmoid(z) * small
     up = log_sigmoid(z) - log_sigmoid(target)
     down = log_sigmoid(-z) - log_sigmoid(-target)
-    return sigmoid(z) * up + sigmoid(-z) * down
+    return xp.where(near, close, sigmoid(z) * up + sigmoid(-z) * down)
