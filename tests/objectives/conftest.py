@@ -6,8 +6,7 @@ What scripts use too is in modules of its own: ``rows/`` (golden numbers), ``lib
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,12 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from objectives import rows
-from objectives.golden import CANCELLING
+from objectives.cases import ANSWERS, OBJECTIVES, RANGES, Objective, cloud, per_token_of, summed, variants
 from objectives.libraries import JAX, NUMPY, STRICT, TORCH, Library
 
-from penchant import numpy as oracle
-from penchant import vocabulary
-from penchant.objectives import LOSSES, METHODS, Method
+from penchant.objectives import METHODS, Method
 from penchant.vocabulary import TERMS, Shape
 
 # --- array libraries -------------------------------------------------------------------------------------------------
@@ -81,58 +78,6 @@ def rowwise_method(request: pytest.FixtureRequest) -> Method:
     return request.param
 
 
-@dataclass(frozen=True)
-class Objective:
-    """One published loss beside the oracle's loss and closed-form derivative."""
-
-    loss: Callable[..., Any]
-
-    @property
-    def name(self) -> str:
-        return self.loss.__name__.removesuffix("_loss")
-
-    @property
-    def terms(self) -> list[str]:
-        return [name for name in inspect.signature(self.loss).parameters if name in TERMS]
-
-    @property
-    def constants(self) -> list[str]:
-        return [name for name in inspect.signature(self.loss).parameters if name in vocabulary.CONSTANTS]
-
-    @property
-    def steep(self) -> tuple[int, ...]:
-        """The inputs with a slope, by position."""
-        return tuple(i for i, name in enumerate(self.terms) if TERMS[name].gradient)
-
-    @property
-    def couples_rows(self) -> bool:
-        return "reduction" not in inspect.signature(self.loss).parameters
-
-    @property
-    def slope_floor(self) -> float:
-        """The absolute error of a slope: it is a difference of shares of up to 1 where answers or rows compete."""
-        if self.name in CANCELLING:
-            return 1e-14
-        competes = self.couples_rows or any(TERMS[name].shape is Shape.LIST for name in self.terms)
-        return 1e-14 if competes else 1e-300
-
-    @property
-    def unreduced(self) -> dict[str, str]:
-        """The options that leave a loss per row, where there is one."""
-        return {} if self.couples_rows else {"reduction": "none"}
-
-    @property
-    def true_loss(self) -> Callable[..., Any]:
-        return getattr(oracle, f"{self.name}_loss")
-
-    @property
-    def true_slopes(self) -> Callable[..., tuple[Any, ...]]:
-        return getattr(oracle, f"{self.name}_grad")
-
-
-OBJECTIVES = [Objective(loss) for loss in LOSSES.values()]
-
-
 @pytest.fixture
 def objectives() -> dict[str, Objective]:
     return {objective.name: objective for objective in OBJECTIVES}
@@ -148,18 +93,6 @@ def any_objective(request: pytest.FixtureRequest) -> Objective:
 def objective(request: pytest.FixtureRequest) -> Objective:
     """Every published loss that is one number per row, in turn."""
     return request.param
-
-
-def variants() -> list[tuple[str, dict[str, Any]]]:
-    """Losses with constants to try: each combination of constants and words that golden rows name, once."""
-    found: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
-    for row in rows.ROWS:
-        if row.function in LOSSES:
-            words = sorted(
-                f"{name}={value}" if isinstance(value, str) else name for name, value in row.constants.items()
-            )
-            found.setdefault((row.function, *words), (row.function.removesuffix("_loss"), row.constants))
-    return list(found.values())
 
 
 @pytest.fixture(params=variants(), ids=lambda case: "-".join(map(str, (case[0], *case[1].values()))))
@@ -199,30 +132,6 @@ CONSTANTS = {
     "undesirable_weight": numbers(0, 3),
     "value_function": st.sampled_from(["log_sigmoid", "sigmoid"]),
 }
-ANSWERS = 4  # per list
-RANGES = {  # of inputs that are neither log-probs nor lengths nor labels
-    "z_ref": (0, 5),
-    "margin": (-5, 5),
-    "log_ratio_baseline": (-5, 5),
-    "preference_probs": (0, 1),
-    "chosen_scores": (3, 6),
-    "rejected_scores": (0, 2.5),
-    "chosen_sequence_kl": (0, 5),
-    "rejected_sequence_kl": (0, 5),
-    "chosen_weighted_kl": (0, 5),
-    "rejected_weighted_kl": (0, 5),
-    "chosen_mean_log_collision": (-5, 0),
-    "rejected_mean_log_collision": (-5, 0),
-    "ref_chosen_mean_entropy": (0.01, 0.99),
-    "ref_rejected_mean_entropy": (0.01, 0.99),
-    "gap_mean": (-5, 5),
-    "gap_std": (0.1, 5),
-    "score": (-3, 3),
-    "prompt_value": (-3, 3),
-    "list_scores": (-3, 3),
-}
-
-
 OVERFLOWS = {"exponential": (-30, 30)}  # losses that are infinite far out: their log-ratios
 
 
@@ -241,20 +150,13 @@ def _entry(name: str, per_token: bool, ratios: tuple[float, float] = (-100, 100)
     return st.lists(number, min_size=ANSWERS, max_size=ANSWERS) if term.shape is Shape.LIST else number
 
 
-def _per_token(names: Sequence[str]) -> dict[str, str]:
-    """The log-probs that the loss divides by lengths, each with those lengths: they are drawn per token."""
-    sides = [(f"{side}_logps", f"{side}_lengths") for side in ("chosen", "rejected", "gold")]
-    sides += [("policy_list_logps", "list_lengths")]
-    return {logps: lengths for logps, lengths in sides if logps in names and lengths in names}
-
-
 @pytest.fixture
 def random_rows() -> Callable[..., list[np.ndarray]]:
     """Draws a loss's inputs: one column per parameter, in order, with ``count`` entries each."""
 
     def draw(data: st.DataObject, loss: Callable[..., Any], count: int = 4) -> list[np.ndarray]:
         names = Objective(loss).terms
-        per_token = _per_token(names)
+        per_token = per_token_of(names)
         ratios = OVERFLOWS.get(Objective(loss).name, (-100, 100))
         columns = [
             data.draw(st.lists(_entry(name, name in per_token, ratios), min_size=count, max_size=count), label=name)
@@ -279,39 +181,4 @@ def random_constants() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def points() -> Callable[..., list[np.ndarray]]:
     """A fixed cloud of 200 random inputs of an objective, most of them where its slope is neither 0 nor 1."""
-
-    def cloud(objective: Objective, count: int = 200) -> list[np.ndarray]:
-        rng = np.random.default_rng(20240501)
-        names = objective.terms
-        per_token = _per_token(names)
-        columns: dict[str, np.ndarray] = {}
-        for name in sorted(names, key=lambda name: not name.startswith("ref_")):  # the policy stands near the reference
-            columns[name] = _cloud_column(name, rng, count, name in per_token, columns)
-        return summed({name: columns[name] for name in names}, per_token)
-
     return cloud
-
-
-def _cloud_column(
-    name: str, rng: np.random.Generator, count: int, per_token: bool, others: dict[str, np.ndarray]
-) -> np.ndarray:
-    term = TERMS[name]
-    size = (count, ANSWERS) if term.shape is Shape.LIST else (count,)
-    if term.positive:
-        return rng.integers(1, 65, size)
-    if term.binary:
-        return rng.random(size) < 0.5
-    if name in RANGES:
-        return rng.uniform(*RANGES[name], size)
-    if name.startswith("ref_"):
-        return rng.uniform(-400, -100, size)
-    if per_token:
-        return -np.exp(rng.normal(0, 1.5, size))
-    return rng.normal(0, 20, size) + others.get(name.replace("policy_", "ref_"), 0.0)
-
-
-def summed(columns: dict[str, np.ndarray], per_token: dict[str, str]) -> list[np.ndarray]:
-    """Log-probs per token times the number of tokens, where the loss divides by it."""
-    for logps, lengths in per_token.items():
-        columns[logps] = columns[logps] * columns[lengths]
-    return list(columns.values())
