@@ -32,10 +32,32 @@ from objectives.rows import ROWS
 from penchant.objectives import door, label_noise, scores, surrogates
 from penchant.vocabulary import CONSTANTS, TERMS
 
+_OUT_AND_IN = "what is taken out of the logarithm is added again: its slope cancels"
+_BRANCH = "the two branches agree to the last digits on both sides of where they meet"
 EQUIVALENT = {
     ("lipo", "stop_gradient(s) attached"): "ranks are counts of comparisons and have no slope to stop",
+    ("dr_dpo", "stop_gradient(xp.min(losses)) attached"): _OUT_AND_IN,
+    (
+        "scores.odds_ratio_loss",
+        "stop_gradient(xp.maximum(difference, xp.zeros_like(difference))) attached",
+    ): _OUT_AND_IN,
+    ("rebel", "the pair swapped"): "a square: answers and ratings swapped together change two signs",
+    ("reward_aware", "the pair swapped"): "a divergence of two preferences is that of their opposites",
+    ("wpo", "chosen_mean_log_collision and rejected_mean_log_collision swapped"): "only their sum counts",
+    ("mallowspo", "ref_chosen_mean_entropy and ref_rejected_mean_entropy swapped"): "only their sum counts",
+    ("surrogates.bernoulli_kl", "1 plus 1"): _BRANCH,
+    ("scores.one_minus_exp", "1 plus 1"): _BRANCH,
+    ("scores.log_one_minus_exp", "1 plus 1"): _BRANCH,
 }
 """Mutants that compute the same function, and why."""
+
+HEAD = """# Mutants
+
+`python scripts/mutants.py --write docs/mutants.md` breaks every loss, and everything the losses share, in the usual
+ways and holds each mutant against the checks that the tests run: {total} mutants, of which {noticed} are noticed. A
+mutant counts as noticed by the first check that fails; the later checks of a line saw what the earlier ones could not.
+"""
+
 
 OTHER_SIDE = {"chosen": "rejected", "rejected": "chosen", "w": "l", "l": "w"}
 
@@ -56,23 +78,28 @@ def mutants(tree: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]:
 
 
 def _whole_body(tree: ast.FunctionDef, names: set[str]) -> Iterator[tuple[str, ast.FunctionDef]]:
-    swapped = {name: other for name in names if (other := _other_side(name)) in names}
+    swapped = {name: other for name in names if (other := _other_side(name)) in names - {name}}
     if swapped:
         yield "the pair swapped", _renamed(tree, swapped)
+    for name, other in sorted(swapped.items()) if len(swapped) > 2 else ():
+        if name < other:
+            yield f"{name} and {other} swapped", _renamed(tree, {name: other, other: name})
     for name in sorted(names):
         if name.startswith("ref_") and not name.endswith("entropy"):
-            yield f"{name} dropped", _replaced(tree, name, f"0.0 * {name}")
+            yield f"{name} dropped", _replaced(tree, name, f"(0.0 * {name})")
         if name == "list_scores":
             yield "the order reversed", _replaced(tree, name, f"-{name}")
         if name in CONSTANTS:
-            default = _default(tree, name)
-            yield f"{name} ignored", _replaced(tree, name, f"0.0 * {name} + {default}")
+            if default := _default(tree, name):
+                yield f"{name} ignored", _replaced(tree, name, f"(0.0 * {name} + {default})")
             yield f"{name} doubled", _replaced(tree, name, f"(2.0 * {name})")
         if name.endswith("_lengths"):
             yield f"{name} ignored: a sum for a mean", _replaced(tree, name, f"(0.0 * {name} + 1.0)")
 
 
 def _changes(site: ast.expr) -> Iterator[tuple[str, Callable[[Any], ast.expr]]]:
+    if isinstance(site, ast.BinOp) and "zeros_like" in ast.unparse(site.right):
+        return  # what brings a number to an array's shape
     match site:
         case ast.BinOp(op=ast.Add()):
             yield "with -", lambda node: ast.BinOp(node.left, ast.Sub(), node.right)
@@ -85,7 +112,7 @@ def _changes(site: ast.expr) -> Iterator[tuple[str, Callable[[Any], ast.expr]]]:
         case ast.UnaryOp(op=ast.USub()):
             yield "without its sign", lambda node: node.operand
         case ast.Compare(ops=[ast.Gt() | ast.Lt()]):
-            yield "turned round", lambda node: ast.UnaryOp(ast.Not(), node) if False else _turned(node)
+            yield "turned round", _turned
         case ast.Constant(value=int() | float()) if not isinstance(site.value, bool):
             yield "plus 1", lambda node: ast.Constant(node.value + 1)
         case ast.Call(func=ast.Name(id="stop_gradient")):
@@ -150,10 +177,11 @@ def _replaced(tree: ast.FunctionDef, name: str, text: str) -> ast.FunctionDef:
     return changed
 
 
-def _default(tree: ast.FunctionDef, name: str) -> str:
+def _default(tree: ast.FunctionDef, name: str) -> str | None:
     positional = dict(zip([arg.arg for arg in tree.args.args][::-1], tree.args.defaults[::-1], strict=False))
     keyword = dict(zip([arg.arg for arg in tree.args.kwonlyargs], tree.args.kw_defaults, strict=True))
-    return ast.unparse((positional | keyword)[name])
+    found = (positional | keyword).get(name)
+    return None if found is None else ast.unparse(found)
 
 
 def _other_side(name: str) -> str:
@@ -173,7 +201,7 @@ def noticed(objective: Objective, loss: Callable[..., Any]) -> str | None:
                 warnings.simplefilter("error", RuntimeWarning)
                 if not check(objective, loss, rows):
                     return name
-        except Exception as error:  # a mutant may fail in any way
+        except Exception as error:  # noqa: BLE001 a mutant may fail in any way
             return f"{name} ({type(error).__name__})"
     return None
 
@@ -224,9 +252,9 @@ CHECKS = {
 # --- the run ---------------------------------------------------------------------------------------------------------
 
 
-def of_losses() -> Iterator[tuple[str, str, str | None]]:
-    """Name, mutant, and what noticed it, for every published loss."""
-    for objective in OBJECTIVES:
+def of_losses(*names: str) -> Iterator[tuple[str, str, str | None]]:
+    """Name, mutant, and what noticed it, for these published losses, or for all."""
+    for objective in [objective for objective in OBJECTIVES if objective.name in names or not names]:
         original = inspect.unwrap(objective.loss)
         module = sys.modules[original.__module__]
         assert noticed(objective, objective.loss) is None, f"{objective.name} fails unbroken"
@@ -266,10 +294,9 @@ def _shared(original: Any, mutant: Any, pages: list[ModuleType]) -> str | None:
         setattr(page, name, mutant)
     try:
         users = {page.__name__ for page, _ in places}
-        for objective in OBJECTIVES:
-            if objective.loss.__module__ in users or original.__module__ in (label_noise.__name__, surrogates.__name__):
-                if found := noticed(objective, objective.loss):
-                    return f"{objective.name}: {found}"
+        for objective in sorted(OBJECTIVES, key=lambda objective: objective.loss.__module__ not in users):
+            if found := noticed(objective, objective.loss):
+                return f"{objective.name}: {found}"
         return None
     finally:
         for page, name in places:
@@ -315,18 +342,9 @@ def main() -> int:
     print(f"{len(found)} mutants, {len(found) - len(missed)} noticed, {len(missed)} not")
     if options.write:
         reasons = [f"- `{name}`: {what}: {EQUIVALENT.get((name, what), 'a gap')}" for name, what in missed]
-        head = (ROOT / "scripts" / "mutants.md").read_text() if (ROOT / "scripts" / "mutants.md").exists() else HEAD
-        text = head.format(total=len(found), noticed=len(found) - len(missed))
-        options.write.write_text(f"{text}\n{table(found)}\n\nNot noticed:\n\n" + "\n".join(reasons) + "\n")
+        head = HEAD.format(total=len(found), noticed=len(found) - len(missed))
+        options.write.write_text(f"{head}\n{table(found)}\n\nNot noticed:\n\n" + "\n".join(reasons) + "\n")
     return any((name, what) not in EQUIVALENT for name, what in missed)
-
-
-HEAD = """# Mutants
-
-`python scripts/mutants.py --write docs/mutants.md` breaks every loss, and everything the losses share, in the usual ways and
-holds each mutant against the checks that the tests run: {total} mutants, of which {noticed} are noticed. A mutant counts as
-noticed by the first check that fails, so the later columns of a line are what the earlier ones could not see.
-"""
 
 
 if __name__ == "__main__":
