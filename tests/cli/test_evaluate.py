@@ -95,3 +95,22 @@ def test_mistakes_cost_one_line(capsys, tmp_path, monkeypatch, arguments, words)
     assert (code, err.count("\n")) == (2, 1)
     assert words in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_adapters_are_evaluated_against_their_base_in_one_pass(capsys, tmp_path, tiny_model_folder):
+    """Two adapters trained for a step, one of them hard: both find the base, and only one has moved."""
+    data = write_jsonl(tmp_path / "p.jsonl", pair_rows(12))
+    runs = {"still": "1e-9", "moved": "3e-2"}
+    for name, rate in runs.items():
+        options = ["--output-dir", str(tmp_path / name), "--learning-rate", rate, "--max-steps", "2"]
+        code, _, err = run(capsys, "train", "--model", str(tiny_model_folder), "--data", str(data), *options)
+        assert code == 0, err
+    folders = [str(tmp_path / name) for name in runs]
+    code, out, err = run(capsys, "evaluate", "--model", *folders, "--data", str(data), "--json")
+    assert code == 0, err
+    still, moved = json.loads(out)["checkpoints"]
+    assert still["margins"]["value"] == pytest.approx(0, abs=1e-4)
+    assert moved["kl"]["value"] > 100 * abs(still["kl"]["value"])
+    assert abs(moved["margins"]["value"]) > 10 * abs(still["margins"]["value"])
+    (test,) = json.loads(out)["paired_tests"]
+    assert (test["first"], test["second"]) == tuple(folders)
