@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -77,6 +78,20 @@ def test_sample_writes_answers(capsys, tmp_path, tiny_model_folder):
     rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert (code, [row["sample"] for row in rows]) == (0, [0, 1, 2])
     assert "3 answers" in out
+
+
+def test_vllm_is_refused_in_words(capsys, tmp_path, tiny_model_folder):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/adapter_config.json").write_text("{}")
+    prompts = write_jsonl(tmp_path / "p.jsonl", [{"prompt": "Why?"}])
+    wanted = {str(tmp_path / "a"): "no adapters"}
+    if importlib.util.find_spec("vllm") is None:
+        wanted[str(tiny_model_folder)] = "vLLM is not installed"
+    for model, words in wanted.items():
+        arguments = ["--model", model, "--prompts", str(prompts), "--output", str(tmp_path / "o.jsonl")]
+        code, _, err = run(capsys, "sample", *arguments, "--engine", "vllm")
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ def test_a_rule_rates_each_answer_once(here):
     assert (again.asked, times_asked(here), same) == (0, 12, rows)
 
 
+def test_ratings_are_read_as_pairs_of_the_best_and_the_worst(here):
+    judged(here, "rules.py:rate")
+    read = read_preferences(here / "out.jsonl", unpaired=False)
+    assert [(len(row.chosen) > len(row.rejected)) for row in read.rows] == [True] * 4
+
+
 def test_a_changed_rule_is_another_judge(here):
     judged(here, "rules.py:rate")
     (here / "rules.py").write_text(RULES.replace("return len(answer)", "return -len(answer)"))

@@ -99,6 +99,9 @@ def _load(model: str, settings: Any, dtype: str, engine: str, trust_remote_code:
         return loaded, None
     from transformers import AutoTokenizer
 
+    if (Path(model) / "adapter_config.json").is_file() or model.endswith(".gguf"):
+        fix = "Merge it into a folder of weights, or leave --engine out"
+        raise InputError("vLLM is given whole models here, no adapters and no GGUF files", where=model, fix=fix)
     from penchant.evaluation.sampling import draw_with_vllm
     from penchant.tokens import PromptStyle
 
