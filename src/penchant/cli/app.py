@@ -15,6 +15,7 @@ from penchant.cli.lint import lint
 from penchant.cli.logps import logps
 from penchant.cli.methods import methods
 from penchant.cli.practice import practice
+from penchant.cli.report import report
 from penchant.cli.sample import sample
 from penchant.cli.score import score
 from penchant.cli.show_rows import show
@@ -27,7 +28,7 @@ app = App(
     version_flags=["--version"],
 )
 for command in (
-    *(train, lint, show, evaluate, sample, judge, compare, score, logps),
+    *(train, report, lint, show, evaluate, sample, judge, compare, score, logps),
     *(methods, explain, check, practice, demo),
 ):
     app.command(command)

@@ -11,16 +11,22 @@ from penchant.doctor.rule import Record, Severity
 from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers
 
 
-def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -> list[str]:
-    """What the doctor finds: the rows at fault, the numbers on the whole, and where to read more.
+def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -> Report | None:
+    """What the doctor finds; nothing in rows that are tokens already.
 
     Args:
         rows: Training rows.
         held_out: Evaluation rows, whose prompts must not be among them.
     """
     if not all(isinstance(row, PreferencePair | LabelledAnswer | RankedAnswers) for row in rows):
+        return None
+    return examine(_as_read(rows), held_out=None if held_out is None else _as_read(held_out)).report
+
+
+def in_lines(report: Report | None) -> list[str]:
+    """The rows at fault, the numbers on the whole, and where to read more."""
+    if report is None:
         return ["rows that are tokens already are not examined: the doctor reads text"]
-    report = examine(_as_read(rows), held_out=None if held_out is None else _as_read(held_out)).report
     found = [result for result in report.results if result.severity > Severity.NOTE]
     lines = [_rows_at_fault(report), "; ".join(result.detail for result in report.results if result.detail)]
     if found:

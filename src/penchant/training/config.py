@@ -70,6 +70,8 @@ class PreferenceConfig(TrainingArguments):
         dtype: Type of the weights: ``auto`` is float32 on CPU and bfloat16 on an accelerator.
         disable_dropout: Switch the model's own dropout off, so that policy and reference agree before training.
         learning_rate: Left out, the method's preset for adapter or full training.
+        report: Measure some rows before and after training and end with report.html; false leaves both out.
+        sample_prompts: Prompts of the data to answer before and after training, for the report.
         save_steps: Write a checkpoint to resume from every so many steps; left out, only the final model is saved.
     """
 
@@ -99,6 +101,8 @@ class PreferenceConfig(TrainingArguments):
     lora_target_modules: str = "all-linear"
     dtype: str = "auto"
     disable_dropout: bool = True
+    report: bool = True
+    sample_prompts: int = 0
     learning_rate: float | None = None
     per_device_train_batch_size: int | None = None
     gradient_accumulation_steps: int = 1

@@ -39,6 +39,7 @@ _AT_LEAST = {
     "max_steps": 1,
     "num_train_epochs": 1e-9,
     "reference_every": 1,
+    "sample_prompts": 0,
     "save_steps": 1e-9,
     "save_total_limit": 1,
     "seed": 0,

@@ -1,23 +1,42 @@
-"""The progress of a run: a bar with pairs per second and time left, or one line per log where there is no terminal."""
+"""The progress of a run: a small live view in a terminal, or one line per log where there is none."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 from transformers import TrainerCallback
 
-_SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "kl")
+_SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "kl", "kl_per_token")
+_KEPT = 24
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 class ProgressBar(TrainerCallback):
-    """Shows steps, rows per second, time left and the latest metrics."""
+    """Shows steps, rows per second, time left, the latest metrics with where they come from, and the alarms.
 
-    def __init__(self, console: Console, unit: str, rows: int) -> None:
-        self._console, self._unit, self._rows = console, unit, rows
+    Args:
+        console: Where to print.
+        unit: What a row is, for the rate.
+        rows: Rows of an epoch.
+        alarms: Gives how often each alarm was raised so far.
+    """
+
+    def __init__(self, console: Console, unit: str, rows: int, alarms: Callable[[], Mapping[str, int]] = dict) -> None:
+        self._console, self._unit, self._rows, self._alarms = console, unit, rows, alarms
         self._bar: Progress | None = None
+        self._live: Live | None = None
+        self._past: dict[str, deque[float]] = {}
+        self._held_out: dict[str, float] = {}
         self._start, self._first_epoch = 0.0, 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -30,11 +49,11 @@ class ProgressBar(TrainerCallback):
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}"),
             console=self._console,
         )
-        self._bar.start()
-        self._bar.add_task("", total=state.max_steps, completed=state.global_step, rate="", metrics="")
+        self._bar.add_task("", total=state.max_steps, completed=state.global_step, rate="")
+        self._live = Live(self._view(), console=self._console, refresh_per_second=4)
+        self._live.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._bar:
@@ -44,24 +63,62 @@ class ProgressBar(TrainerCallback):
         if not (state.is_world_process_zero and logs):
             return
         if "eval_loss" in logs:
-            metrics = _line({name.removeprefix("eval_"): value for name, value in logs.items()})
-            self._console.print(f"evaluated  at step {state.global_step}  {metrics}", highlight=False)
-        if "loss" not in logs:
-            return
-        if self._bar:
-            self._bar.update(self._bar.task_ids[0], metrics=_line(logs))
-        else:
+            self._held_out = {name.removeprefix("eval_"): value for name, value in logs.items()}
+            self._console.print(f"evaluated  at step {state.global_step}  {_line(self._held_out)}", highlight=False)
+        for name in _SHOWN:
+            if name in logs:
+                self._past.setdefault(name, deque(maxlen=_KEPT)).append(logs[name])
+        if self._live:
+            self._live.update(self._view())
+        elif "loss" in logs:
             step = f"step {state.global_step}/{state.max_steps}"
             self._console.print(f"{step}  {self._rate(state)}  {_line(logs)}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._bar:
-            self._bar.stop()
+        self._stop()
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """Leave the terminal as it was, with the last view on it, after the block; also after an error."""
+        try:
+            yield
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def _view(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for name, past in self._past.items():
+            held_out = f"held-out {self._held_out[name]:.4f}" if name in self._held_out else ""
+            table.add_row(_short(name), f"{past[-1]:.4f}", sparkline(past), held_out)
+        raised = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in self._alarms().items())
+        alarms = Text.assemble("alarms      ", (raised or "none", "bold red" if raised else "dim"))
+        return Group(*([self._bar] if self._bar else []), table, alarms)
 
     def _rate(self, state: Any) -> str:
         rows = (state.epoch - self._first_epoch) * self._rows
         return f"{rows / max(time.monotonic() - self._start, 1e-9):.2f} {self._unit}/s"
 
 
+def sparkline(values: Sequence[float] | deque[float]) -> str:
+    """Values as bars from the lowest to the highest; a blank for one that is not finite.
+
+    >>> sparkline([0.0, 1.0, 2.0, float("nan"), 7.0])
+    '▁▂▃ █'
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((one - low) * scale)] if math.isfinite(one) else " " for one in values)
+
+
+def _short(name: str) -> str:
+    return name.split("/")[-1]
+
+
 def _line(metrics: Any) -> str:
-    return "  ".join(f"{name.split('/')[-1]} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)
+    return "  ".join(f"{_short(name)} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)

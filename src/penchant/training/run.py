@@ -13,7 +13,8 @@ from rich.console import Console
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
-from penchant.doctor.checkup import check_up
+from penchant.doctor.checkup import check_up, in_lines
+from penchant.doctor.report import Report
 from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
@@ -22,6 +23,7 @@ from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.config import PreferenceConfig
+from penchant.training.facts import RunRecord
 from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.precision import fast_float32
@@ -118,7 +120,7 @@ def train(
     formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
     alarms = Alarms(folder if config.process_index == 0 else None, say)
-    rows, held_out = _read(chosen, config, data, eval_data, format, say)
+    rows, held_out, examined = _read(chosen, config, data, eval_data, format, say)
     with fast_float32() as fast:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
         say(f"model      {loaded.description}{'; oneDNN float32 products' if fast else ''}")
@@ -126,12 +128,15 @@ def train(
         train_rows, eval_rows = _encode(chosen, rows.rows, held_out.rows if held_out else None, style, config, say)
         eval_rows, train_rows = (eval_rows, train_rows) if held_out else _split(train_rows, eval_split, config.seed)
         with created(folder):
-            trainer = _trainer(loaded, config, train_rows, eval_rows, console, [JsonLog(folder), alarms, *callbacks])
+            progress = ProgressBar(console, chosen.data, len(train_rows), lambda: alarms.counts)
+            given = [progress, JsonLog(folder), alarms, *callbacks]
+            trainer = _trainer(loaded, config, train_rows, eval_rows, given)
             facts = _facts(trainer, style, len(train_rows))
             for name, value in facts.items():
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():
                 show_first(console, train_rows[0], loaded.tokenizer)
+            noise: Noise | str | None = None
             if checkpoint is None:
                 gap = trainer.check_reference(train_rows[:4])
                 noise = noise_report(trainer, train_rows[:4])
@@ -139,20 +144,26 @@ def train(
                     facts["noise"] = str(noise)
                     say(f"noise      {noise}")
                 _first_alarms(alarms, trainer, noise, gap, train_rows, eval_rows)
-        facts = {"base model": loaded.description, "data": f"{_named(data)}, {rows.summary()}"} | facts
+        facts = {"base model": loaded.description, "data": f"{_in_words(_named(data))}, {rows.summary()}"} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
             write_start(folder, config, request, command)
+        kept = RunRecord(trainer, folder, train_rows, eval_rows)
+        kept.begin(facts, command, noise, examined)
         if resume:
             clear_after(trainer, folder, checkpoint)
-        train_from(trainer, folder, checkpoint, say)
-    for line in alarms.summary():
-        say(f"alarm      {line}")
-    with disk_errors(folder):
-        trainer.save_model(str(folder))
-        if trainer.is_world_process_zero():
-            write_card(folder, config, facts, command)
-    say(f"saved      {folder}")
+        with progress.ended():
+            train_from(trainer, folder, checkpoint, say)
+        for line in alarms.summary():
+            say(f"alarm      {line}")
+        with disk_errors(folder):
+            trainer.save_model(str(folder))
+            if trainer.is_world_process_zero():
+                write_card(folder, config, facts, command)
+            say(f"saved      {folder}")
+            page = kept.end()
+        if page:
+            say(f"report     {page}")
     history = trainer.state.log_history
     return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)
 
@@ -173,13 +184,14 @@ def _read(
     eval_data: Any,
     format: str | None,
     say: Callable[[str], None],
-) -> tuple[Any, Any]:
-    """Training and evaluation rows, with what was read said."""
+) -> tuple[Any, Any, Report | None]:
+    """Training and evaluation rows and what the doctor finds in them, with what was read said."""
     rows = read_rows_for(method, config, data, format, "data", say)
     held_out = read_rows_for(method, config, eval_data, format, "eval data", say) if eval_data else None
-    for line in check_up(rows.rows, held_out.rows if held_out else None):
+    examined = check_up(rows.rows, held_out.rows if held_out else None)
+    for line in in_lines(examined):
         say(f"doctor     {line}")
-    return rows, held_out
+    return rows, held_out, examined
 
 
 def _first_alarms(
@@ -232,6 +244,10 @@ def _named(given: Any) -> Any:
     return f"rows given from Python ({type(given).__name__})"
 
 
+def _in_words(named: Any) -> str:
+    return ", ".join(named) if isinstance(named, list) else str(named)
+
+
 def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> LoadedModel:
     dtype = automatic_dtype(config.device) if config.dtype == "auto" else config.dtype
     return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code, merge=not config.lora)
@@ -278,7 +294,6 @@ def _trainer(
     config: PreferenceConfig,
     train_rows: list[Any],
     eval_rows: list[Any],
-    console: Console,
     callbacks: Sequence[Any],
 ) -> PreferenceTrainer:
     """The trainer with its optimiser made, so that what transformers or a tracker refuses is refused before a run."""
@@ -290,7 +305,7 @@ def _trainer(
             train_rows,
             eval_rows or None,
             processing_class=loaded.tokenizer,
-            callbacks=[ProgressBar(console, get_method(config.method).data, len(train_rows)), *callbacks],
+            callbacks=list(callbacks),
         )
         trainer.create_optimizer()
         if not len(trainer.get_train_dataloader()):

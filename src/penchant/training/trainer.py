@@ -54,6 +54,9 @@ class PreferenceTrainer(Trainer):
         processing_class: The tokenizer.
         reference: What gives the reference log-probs; left out, what ``args.reference`` names.
         callbacks: transformers callbacks.
+
+    Attributes:
+        evaluated: Rows and log-probs of the last evaluation, this process's share.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class PreferenceTrainer(Trainer):
     ) -> None:
         self.method = settled(get_method(args.method), partial(torch.tensor, dtype=torch.float64, requires_grad=True))
         self.running = Running()
+        self.evaluated: list[tuple[Rows, Logps]] = []
         if args.disable_dropout:
             disable_dropout(model)
         model.to(args.device).train()  # the engine is chosen where it will compute
@@ -203,6 +207,7 @@ class PreferenceTrainer(Trainer):
         model = self._wrap_model(self.model, training=False)
         model.eval()
         meter, batches = Meter(), []
+        self.evaluated = []
         for inputs in dataloader:
             batches.append(inputs["rows"])
         with torch.no_grad(), self._engaged():
@@ -218,6 +223,7 @@ class PreferenceTrainer(Trainer):
         """Losses and metrics of one batch; a loss that couples rows is taken batch by batch, as in training."""
         parts = self._cut(rows)
         records = [self.recorder.record(model, part, z_ref) for part in parts]
+        self.evaluated += zip(parts, records, strict=True)
         measures = [self._measures(record) for record in records]
         together = {name: _catenated([one[name] for one in measures]) for name in measures[0]}
         if self.method.couples_rows:
@@ -225,6 +231,20 @@ class PreferenceTrainer(Trainer):
             return self._whole_loss(whole, rows).expand(len(rows)), together
         losses = [self._row_losses(record, part) for record, part in zip(records, parts, strict=True)]
         return torch.cat(losses), together
+
+    @torch.no_grad()
+    def measured(self, rows: Rows) -> list[tuple[Rows, Logps]]:
+        """Log-probs of rows under the model as it is, on this process alone; KTO's baseline is left out."""
+        self.model.eval()
+        with self._engaged():
+            return [(part, self.recorder.record(self.model, part, torch.zeros(()))) for part in self._cut(rows)]
+
+    def rewards(self, record: Logps) -> list[list[float]]:
+        """The implicit rewards of each row: of the chosen and the rejected answer, or of the one answer."""
+        measures = self._measures(record)
+        names = ["rewards/chosen", "rewards/rejected"] if isinstance(record, PairLogps) else ["rewards/chosen"]
+        found: list[list[float]] = torch.stack([measures[name][0] for name in names], 1).tolist()
+        return found
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the metrics gathered since the last log to a training log line."""

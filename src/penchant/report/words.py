@@ -1,0 +1,173 @@
+"""What a report says in sentences: the outcome, its numbers at a glance, and what was trained on what."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from penchant.evaluation.statistics import Estimate
+from penchant.report.numbers import Answers, Pairs, correlation, student
+from penchant.report.read import Run
+from penchant.report.text import number, percent
+
+_ENOUGH, _STRONG = 20, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A number at a glance: its name, the number, and what to make of it."""
+
+    title: str
+    value: str
+    note: str
+    tone: str = ""
+
+
+def title(run: Run) -> str:
+    """The run in one line."""
+    facts = run.facts
+    model = facts.facts.get("base model", "a model").partition(" (")[0].rstrip("/").rpartition("/")[2]
+    steps = f"{run.steps:,} steps" if facts.finished else f"step {run.steps:,} of {facts.steps:,}"
+    return f"{facts.method.name} on {model}, {facts.rows:,} {facts.unit}, {steps}"
+
+
+def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]:
+    """What came of it: a few sentences, the most important first, each true by a test or a count."""
+    found = []
+    if pairs is not None:
+        found.append(_ordering(run, pairs))
+        found += _displacement(pairs) + _length(pairs)
+    if answers is not None and answers.ranked is not None:
+        found.append(
+            f"A desirable answer has a higher reward than an undesirable one in {percent(answers.ranked)} of all "
+            f"{len(answers.desirable):,} × {len(answers.undesirable):,} comparisons; 50 % is chance."
+        )
+    if run.rows and run.rows_of == "training":
+        found.append(
+            "These rows were trained on, so this says how well they were fitted and nothing about new ones: "
+            "--eval-split 0.1 sets rows aside."
+        )
+    kl = student(run.facts.kl)
+    if kl is not None:
+        found.append(f"The model moved {_with_interval(kl)} nats per token (KL) from where it started.")
+    return found
+
+
+def _ordering(run: Run, pairs: Pairs) -> str:
+    share = pairs.accuracy
+    which = "held-out pairs" if run.rows_of == "held-out" else "pairs"
+    if share.low > 0.5:
+        verdict = "better than chance"
+    elif share.high < 0.5:
+        verdict = "worse than chance"
+    else:
+        verdict = "no difference from chance shown"
+    return (
+        f"The chosen answer has the higher reward in {percent(share.value)} of {share.n:,} {which} "
+        f"(95 % interval {percent(share.low)} to {percent(share.high)}): {verdict}."
+    )
+
+
+def _displacement(pairs: Pairs) -> list[str]:
+    """Whether the margin grew by raising the chosen answers or by lowering the rejected ones alone."""
+    if pairs.drift is None:
+        return []
+    chosen, rejected = pairs.drift
+    if chosen.high < 0 and rejected.value < chosen.value:
+        how = "the margin grew by pushing both down, the rejected ones further (likelihood displacement)"
+    elif chosen.low > 0:
+        how = "the chosen answers did become more likely"
+    else:
+        how = "no change of the chosen answers is shown"
+    return [
+        f"Log-probs changed by {number(chosen.value)} nats for chosen answers and {number(rejected.value)} for "
+        f"rejected ones on average: {how}."
+    ]
+
+
+def _length(pairs: Pairs) -> list[str]:
+    """Whether the margins are little more than a difference of lengths."""
+    found = correlation(pairs.length_difference, pairs.margins)
+    if len(pairs.margins) < _ENOUGH or found is None or abs(found) < _STRONG:
+        return []
+    kind = "longer" if found > 0 else "shorter"
+    return [
+        f"Margins follow length: their correlation with the extra tokens of the chosen answer is {number(found, 2)}. "
+        f"The model may have learnt to prefer {kind} answers and little else."
+    ]
+
+
+def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
+    """The numbers at a glance."""
+    found = []
+    which = "held-out" if run.rows_of == "held-out" else "trained-on"
+    if pairs is not None:
+        share = pairs.accuracy
+        tone = "good" if share.low > 0.5 else "bad" if share.high < 0.5 else ""
+        interval = f"{percent(share.low)} to {percent(share.high)}; {share.n:,} {which} pairs"
+        found.append(Card("Reward accuracy", percent(share.value), interval, tone))
+        found.append(Card("Reward margin", number(pairs.margin.value), _interval(pairs.margin)))
+        if pairs.drift is not None:
+            chosen = pairs.drift[0]
+            tone = "bad" if chosen.high < 0 else ""
+            found.append(Card("Chosen log-prob", _signed(chosen.value), f"nats, change; {_interval(chosen)}", tone))
+    if answers is not None and answers.ranked is not None:
+        found.append(Card("Desirable ranked higher", percent(answers.ranked), f"{len(run.rows):,} {which} answers"))
+    kl = student(run.facts.kl)
+    if kl is not None:
+        found.append(Card("KL to the start", number(kl.value), f"nats per token; {_interval(kl)}"))
+    loss = _last(run, "eval_loss") or _last(run, "loss")
+    if loss is not None:
+        where = "held-out, last" if _last(run, "eval_loss") else "last step"
+        found.append(Card("Loss", number(loss), where))
+    distinct = len({alarm.id for alarm in run.alarms})
+    found.append(Card("Alarms", str(distinct), "while training", "bad" if distinct else "good"))
+    return found
+
+
+def story(run: Run) -> list[tuple[str, str, str | None]]:
+    """What was trained on what, as (name, sentence, link)."""
+    facts, method = run.facts, run.facts.method
+    constants = ", ".join(f"{name} = {value}" for name, value in facts.constants.items())
+    formula = "" if method.formula == method.name else f", {method.formula}"
+    lines: list[tuple[str, str, str | None]] = [
+        ("Method", f"{method.name}{formula}{f', with {constants}' if constants else ''}.", None),
+        ("In words", f"{method.key_difference}.", None),
+    ]
+    if method.paper:
+        lines.append(("Paper", method.paper, method.link))
+    names = {"base model": "Base model", "data": "Data", "training": "Trained", "reference": "Reference"}
+    names |= {"engine": "Engine", "prompts": "Prompts", "steps": "Steps", "noise": "Rounding"}
+    lines += [(names.get(name, name), f"{text}.", None) for name, text in facts.facts.items()]
+    if facts.noise is None and "noise" not in facts.facts:
+        lines.append(("Rounding", "the weights are float32, whose rounding is too small to draw.", None))
+    lines.append(("Rewards", _reward_words(run), None))
+    when = f"started {facts.started}" + (f", ended {facts.finished}" if facts.finished else "")
+    lines.append(("When", f"{when}; penchant {facts.penchant}; {facts.measuring_s:.0f} s went into this report.", None))
+    return lines
+
+
+def _reward_words(run: Run) -> str:
+    facts = run.facts
+    what = "log-ratio of policy to reference" if facts.reference else "log-prob"
+    what += " per token" if facts.per_token else ""
+    beta = facts.constants.get("beta")
+    return f"beta × the {what}, beta = {beta}." if beta is not None else f"the {what}."
+
+
+def _last(run: Run, key: str) -> float | None:
+    return next((line[key] for line in reversed(run.log) if key in line), None)
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return "too few rows for an interval"
+    return f"{number(estimate.low)} to {number(estimate.high)}"
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{number(estimate.value)} ({_interval(estimate)})"
+
+
+def _signed(value: float) -> str:
+    return f"+{number(value)}" if value > 0 else number(value)

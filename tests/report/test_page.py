@@ -1,0 +1,218 @@
+"""The page from run folders: numbers over all rows, what others wrote stays text, bad folders cost one line."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from report.runs import HOSTILE, facts, hostile_run, log_lines, rows, token_row, write_run
+
+from penchant.errors import InputError
+from penchant.evaluation.statistics import wilson
+from penchant.report import record, write_report
+from penchant.report.charts import MOST_POINTS, MOST_SCATTERED
+from penchant.report.numbers import pair_numbers
+from penchant.report.page import _asset
+from penchant.report.read import read_run
+from penchant.report.text import visible
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, all text, and the chart data."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.text, self.data, self._in = [], [], [], []
+        self.feed(html)
+        self.charts = {chart["id"]: chart for chart in json.loads("".join(self.data))}
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag in ("script", "style"):
+            self._in.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if self._in and self._in[-1][0] == tag:
+            self._in.pop()
+
+    def handle_data(self, text):
+        if not self._in:
+            self.text.append(text)
+        elif self._in[-1][1].get("type") == "application/json":
+            self.data.append(text)
+
+
+def page_of(*folders, output=None):
+    return Page(write_report(folders, output).read_text(encoding="utf-8"))
+
+
+def test_numbers_are_over_all_rows(tmp_path):
+    page = page_of(write_run(tmp_path / "mine"))
+    right = [float(row.rewards[0] > row.rewards[1]) for row in rows(50)]
+    share = wilson(right)
+    words = " ".join("".join(page.text).split())
+    assert f"{100 * share.value:.0f} % of 50 held-out pairs" in words
+    assert f"95 % interval {100 * share.low:.0f} % to {100 * share.high:.0f} %" in words
+    bins = page.charts["r1-by-length"]
+    assert sum(int(re.search(r"n = ([\d,]+)", name)[1]) for name in bins["names"]) == 50
+    assert sum(page.charts["r1-reward-margins"]["series"][0]["y"]) == 50
+    assert page.charts["r1-loss"]["series"][0]["y"][-1] == pytest.approx(0.393)
+
+
+def test_many_rows_are_sampled_for_drawing_and_exact_in_the_numbers(tmp_path):
+    many = rows(20_000)
+    folder = write_run(tmp_path / "mine", of_rows=many, log=log_lines(30_000))
+    page = page_of(folder)
+    assert (folder / "report.html").stat().st_size < 3e6
+    scatter = page.charts["r1-length-scatter"]
+    assert len(scatter["x"]) == MOST_SCATTERED
+    assert "1,500 of 20,000 pairs drawn" in scatter["alt"]
+    assert sum(page.charts["r1-reward-margins"]["series"][0]["y"]) == 20_000
+    assert all(len(chart["x"]) <= MOST_POINTS + 2 for chart in page.charts.values() if chart["kind"] == "lines")
+    found = pair_numbers(read_run(folder))
+    margins = np.array([row.rewards[0] - row.rewards[1] for row in many])
+    assert found.margin.value == pytest.approx(margins.mean(), abs=1e-9)
+    assert found.margin.high - found.margin.low == pytest.approx(2 * 1.96 / np.sqrt(20_000), rel=0.05)
+
+
+def test_thinned_curves_keep_their_extremes(tmp_path):
+    log = log_lines(20_000)
+    log[12_345]["loss"] = 99.0
+    page = page_of(write_run(tmp_path / "mine", log=log))
+    assert 99.0 in page.charts["r1-loss"]["series"][0]["y"]
+
+
+def test_what_others_wrote_stays_text(tmp_path):
+    page = page_of(hostile_run(tmp_path / "mine"), write_run(tmp_path / "other"), output=tmp_path / "both.html")
+    assert [tag for tag, _ in page.elements].count("script") == 2
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert not [attributes for _, attributes in page.elements if "style" in attributes]
+    html = (tmp_path / "both.html").read_text(encoding="utf-8")
+    assert not set(html) & set("\u202e\u2066\u2028")
+    assert "".join(page.text).count(visible(HOSTILE)) > 20
+    assert "null" in json.dumps(page.charts["r1-loss"]["series"][0]["y"]), "a loss that is no number is a gap"
+
+
+def test_nothing_is_fetched_and_only_our_script_may_run(tmp_path):
+    html = write_report([write_run(tmp_path / "mine", tokens=[token_row("best", "Yes")])]).read_text(encoding="utf-8")
+    page = Page(html)
+    links = [
+        a for _, attributes in page.elements for name, a in attributes.items() if name in ("src", "href", "action")
+    ]
+    assert {link for link in links if not link.startswith("#")} == {"data:,", "https://arxiv.org/abs/2305.18290"}
+    policy = next(a["content"] for tag, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+    assert "@import" not in html and "url(" not in html
+
+
+def test_the_charting_library_is_the_one_that_was_published():
+    published = "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"  # uplot 1.6.32 on npm
+    assert hashlib.sha256(_asset("uplot/uPlot.iife.min.js").encode()).hexdigest() == published
+    assert "MIT" in _asset("uplot/LICENSE")
+
+
+def test_headings_do_not_jump_and_charts_say_what_they_show(tmp_path):
+    page = page_of(write_run(tmp_path / "a"), write_run(tmp_path / "b"), output=tmp_path / "both.html")
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(second - first <= 1 for first, second in itertools.pairwise(levels))
+    plots = [attributes for _, attributes in page.elements if attributes.get("class") == "plot"]
+    assert len(plots) == len(page.charts) > 20
+    assert all(plot["role"] == "img" and len(plot["aria-label"]) > 20 for plot in plots)
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("table") == tags.count("caption") == 3
+    assert {"header", "main", "nav", "footer"} <= set(tags)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    labels = [attributes["aria-labelledby"] for _, attributes in page.elements if "aria-labelledby" in attributes]
+    assert set(labels) <= set(ids)
+
+
+def test_runs_are_compared_on_the_same_rows_alone(tmp_path):
+    better = facts(constants={"beta": 0.3}, kl=[0.2, 0.3])
+    first = write_run(tmp_path / "a", of_rows=rows(400, shift=0.0))
+    second = write_run(tmp_path / "b", of_rows=rows(400, shift=1.0), of_facts=better)
+    words = " ".join(" ".join(page_of(first, second, output=tmp_path / "c.html").text).split())
+    assert "mine (2) orders more pairs rightly" in words
+    assert "Reward margins depend on beta" in words
+    third = write_run(tmp_path / "d", of_rows=rows(30))
+    words = " ".join(" ".join(page_of(first, third, output=tmp_path / "c.html").text).split())
+    assert "not measured on the same rows" in words
+    page = page_of(first, second, output=tmp_path / "c.html")
+    assert page.charts["frontier"]["x"] == pytest.approx([0.02, 0.25])
+
+
+def test_a_run_that_goes_on_says_so(tmp_path):
+    folder = write_run(tmp_path / "mine", of_facts=facts(finished=None, kl=None), of_rows=[])
+    with (folder / "log.jsonl").open("a") as file:
+        file.write('{"step": 21, "lo')
+    words = " ".join("".join(page_of(folder).text).split())
+    assert "has not ended, or was stopped: the log reaches step 20 of 20" in words
+    assert "still being written" in words
+
+
+def test_a_run_that_has_just_begun_has_a_page(tmp_path):
+    folder = tmp_path / "mine"
+    record.write_json(folder, record.RUN, facts(finished=None, kl=None))
+    assert "Nothing has been logged yet." in " ".join(page_of(folder).text)
+
+
+def damage(folder, name, old, new):
+    path = folder / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("record/run.json", '"version": 1', '"version": 2', "a newer penchant wrote this run .got version 2, this one"),
+        ("record/rows.jsonl", '"version":1', '"version":9', "rows.jsonl:1: a newer penchant wrote this run"),
+        ("record/run.json", '"steps": 20', '"steps": "x"', "run.json: the record of the run is damaged"),
+        ("record/run.json", "{", "", "run.json: the record of the run is damaged"),
+        ("record/rows.jsonl", '"prompt":3', '"prompt":"3"', "rows.jsonl:5: the record of the run is damaged"),
+        ("record/rows.jsonl", '"after":[', '"after":[1.0,', "rows.jsonl:2: the record of the run is damaged"),
+        ("record/doctor.json", '"results": []', '"results": [', "doctor.json: the record of the run is damaged"),
+        ("log.jsonl", '"step": 2,', '"stop": 2,', "log.jsonl:2: the log is damaged"),
+        ("log.jsonl", '{"step": 7', '\x00"step": 7', "log.jsonl:7: the log is damaged"),
+    ],
+)
+def test_a_damaged_or_newer_folder_costs_one_line(tmp_path, name, old, new, says):
+    folder = write_run(tmp_path / "mine")
+    damage(folder, name, old, new)
+    with pytest.raises(InputError, match=says) as caught:
+        write_report([folder])
+    assert "\n" not in str(caught.value)
+    assert not (folder / "report.html").exists()
+
+
+def test_other_folders_and_names_cost_one_line(tmp_path):
+    with pytest.raises(InputError, match="no such run folder"):
+        write_report([tmp_path / "nowhere"])
+    with pytest.raises(InputError, match=r"this is no run folder .got an empty folder"):
+        (tmp_path / "empty").mkdir()
+        write_report([tmp_path / "empty"])
+    with pytest.raises(InputError, match="the report cannot be written"):
+        write_report([write_run(tmp_path / "mine")], tmp_path / "nowhere" / "report.html")
+    with pytest.raises(InputError, match="several runs need a name"):
+        write_report([tmp_path / "mine", tmp_path / "mine"])
+
+
+def test_the_command_needs_no_torch(tmp_path):
+    folder = write_run(tmp_path / "mine")
+    code = (
+        "import sys; from penchant.cli import main\n"
+        f"main(['report', {str(folder)!r}])\n"
+        "assert not {'torch', 'transformers', 'penchant.training'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(folder / "report.html")
