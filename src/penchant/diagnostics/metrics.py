@@ -25,8 +25,15 @@ def implicit_rewards(
 
     beta times the log-ratio, or times the log-prob where the method has no reference; per token where the method
     compares means over tokens. A method without beta, such as ORPO, ranks by the log-prob per token itself, and
-    one that bends the log-ratio, such as f-DPO, by what it bends: the order is the same.
+    one that bends the log-ratio, such as f-DPO, by what it bends: the order is the same. A sum of methods ranks by the
+    mean of its parts' scores, weighted as the parts are; fine-tuning beside them ranks nothing.
     """
+    ranking = [part for part in method.parts if part.method.constants]
+    if ranking:
+        own = [
+            part.weight * implicit_rewards(part.method, part.constants, logps, ref_logps, lengths) for part in ranking
+        ]
+        return sum(own) / sum(part.weight for part in ranking)
     score = logps - ref_logps if method.needs_reference else logps
     beta = constants.get("beta", 1.0)
     return beta * (score / lengths if method.ranks_per_token else score)

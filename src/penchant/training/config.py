@@ -14,9 +14,10 @@ from transformers import TrainingArguments
 from penchant.errors import InputError, shorten
 from penchant.objectives import Method, get_method
 from penchant.training.inputs import check_trainable
+from penchant.training.margins import objection
 from penchant.training.presets import preset_learning_rate
 from penchant.training.reference_choice import check_choice
-from penchant.training.statistics import needs_distribution
+from penchant.training.statistics import asked_of_tokens, needs_distribution
 
 _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
@@ -54,6 +55,8 @@ class PreferenceConfig(TrainingArguments):
             ``ema`` (a moving average of that estimate, a tenth of it new at every step), ``zero``, or a number of nats
             that stays as it is; the last two save a forward pass.
         weighted: Multiply each row's loss by the data's column ``weight``.
+        margins: Take the data's column ``margin`` (or the difference of two ratings) from beta times the difference of
+            the two answers' log-ratios, in any method of that difference.
         beta_end: Where beta ends, on a straight line over the run; left out, it stays.
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         on_non_finite: What happens to a step whose loss or gradient is not finite: ``stop`` ends the run with the rows
@@ -87,6 +90,7 @@ class PreferenceConfig(TrainingArguments):
     reference_store: str | None = None
     z_ref: str | float = "batch"
     weighted: bool = False
+    margins: bool = False
     beta_end: float | None = None
     length_normalize: bool = False
     on_non_finite: str = "stop"
@@ -163,6 +167,13 @@ class PreferenceConfig(TrainingArguments):
     def _check_switches(self, method: Method) -> None:
         if self.length_normalize and method.uses_lengths:
             raise InputError(f"method {method.name!r} counts tokens itself, so length_normalize has no place in it")
+        if self.length_normalize and asked_of_tokens(method.inputs):
+            raise InputError(
+                f"method {method.name!r} looks into answers itself, so length_normalize has no place in it"
+            )
+        why_not = objection(method) if self.margins else None
+        if why_not:
+            raise InputError(f"method {method.name!r} {why_not}, so margins has no place in it")
         if self.weighted and (method.couples_rows or "weight" in method.inputs):
             why = "has one loss for all rows" if method.couples_rows else "weighs rows itself"
             raise InputError(f"method {method.name!r} {why}, so weighted has no place in it")

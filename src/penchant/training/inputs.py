@@ -22,10 +22,10 @@ def known(name: str, data: str) -> bool:
     return bool(TERMS[name].columns) or name in (*KEPT_BY_THE_LOOP, *KNOWN) or hasattr(_RECORDS[data], name)
 
 
-def terms_of_data(method: Method, *, weighted: bool) -> list[str]:
-    """What every row of the data must state as a number, for the method and for weights."""
+def terms_of_data(method: Method, *, weighted: bool, margins: bool = False) -> list[str]:
+    """What every row of the data must state as a number, for the method, for weights and for margins."""
     asked = [name for name in method.inputs if TERMS[name].columns]
-    return [*asked, "weight"] if weighted else asked
+    return [*asked, *(["weight"] if weighted else []), *(["margin"] if margins else [])]
 
 
 def check_trainable(method: Method) -> None:

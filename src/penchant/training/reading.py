@@ -22,7 +22,7 @@ def read_rows_for(
     Raises:
         InputError: if a row is at fault or none is left.
     """
-    terms = terms_of_data(method, weighted=config.weighted)
+    terms = terms_of_data(method, weighted=config.weighted, margins=config.margins)
     if method.data != "lists":
         found: Any = read_preferences(data, unpaired=not method.needs_pairs, format=format, terms=terms)
         say(f"{title:<10} {found.summary()}")

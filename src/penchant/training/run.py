@@ -22,6 +22,7 @@ from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answer
 from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
+from penchant.training.class_weights import weight_report
 from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
 from penchant.training.noise import Noise, noise_report
@@ -191,6 +192,8 @@ def _read(
     examined = check_up(rows.rows, held_out.rows if held_out else None)
     for line in in_lines(examined):
         say(f"doctor     {line}")
+    if "is_desirable" in method.inputs:
+        say(f"classes    {weight_report(rows.rows, config.full_constants)}")
     return rows, held_out, examined
 
 

@@ -28,6 +28,7 @@ from penchant.training.checkpoints import seal, written_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.coupling import gathered, joined, leaves, slopes
 from penchant.training.inputs import KEPT_BY_THE_LOOP
+from penchant.training.margins import led
 from penchant.training.meter import Meter
 from penchant.training.microbatch import cut, positions
 from penchant.training.moving import MovingReference
@@ -273,9 +274,12 @@ class PreferenceTrainer(Trainer):
         self.non_finite.note(losses, rows, self.state.global_step)
         return losses * record.numbers["weight"] if self.args.weighted else losses
 
-    def _inputs(self, record: Logps) -> dict[str, Any]:
+    def _inputs(self, record: Any) -> dict[str, Any]:
         """What the loss asks for: of the log-probs, of what the data state, of what the loop keeps."""
         scored = self._scored(record)
+        if self.args.margins:
+            per_token = self.method.ranks_per_token
+            scored = led(scored, record.numbers["margin"], self.constants["beta"], per_token=per_token)
         kept = {name: getattr(self.running, name) for name in KEPT_BY_THE_LOOP} | dict(scored.numbers)
         kept |= scored.statistics if isinstance(scored, PairLogps) else {}
         return {name: kept[name] if name in kept else getattr(scored, name) for name in self.method.inputs}

@@ -38,6 +38,15 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One method of a sum, with its weight and all of its constants."""
+
+    weight: float
+    method: Method
+    constants: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """A method: what ``--method`` names.
 
@@ -48,6 +57,7 @@ class Method:
         formula: One line of plain text; a and b are the log-ratios of chosen and rejected, p̄ a log-prob per token.
         paper: Its source; ``None`` for a sum of methods or a loss of one's own.
         bound: Constants that differ from the function's own defaults.
+        parts: What a sum is made of.
         per_token: Whether it ranks answers by means over tokens; left out, if it counts tokens and has no reference.
     """
 
@@ -58,6 +68,7 @@ class Method:
     paper: Paper | None = None
     bound: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     per_token: bool | None = None
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         kinds = [kind for kind in DATA if any(kind in TERMS[name].needs for name in self.inputs)]

@@ -5,27 +5,17 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from penchant.arrays import reduce
 from penchant.errors import InputError, shorten
 from penchant.objectives import scores
-from penchant.objectives.catalogue.method import Method
+from penchant.objectives.catalogue.method import Method, Part
 from penchant.objectives.door import objective
 from penchant.records import Array
 from penchant.vocabulary import TERMS
 
 _HOW = "Write sums like '0.8*dpo(beta=0.2) + 0.2*ipo + nll'"
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One method of a sum, with its weight and all of its constants."""
-
-    weight: float
-    method: Method
-    constants: dict[str, Any]
 
 
 @objective
@@ -34,7 +24,7 @@ def nll_loss(chosen_logps: Array, chosen_lengths: Array, *, reduction: str = "me
     return reduce(scores.nll(chosen_logps, chosen_lengths), reduction)
 
 
-_NLL = Method("nll", nll_loss, "supervised fine-tuning on the chosen answer", "-p̄_w")
+NLL = Method("nll", nll_loss, "supervised fine-tuning on the chosen answer", "-p̄_w")
 
 
 def mix(text: str, lookup: Callable[[str], Method]) -> Method:
@@ -52,7 +42,7 @@ def mix(text: str, lookup: Callable[[str], Method]) -> Method:
     if len(kinds) > 1:
         listed = ", ".join(f"{part.method.name}: {part.method.data}" for part in parts)
         raise InputError("the methods of a sum take different rows", where="--method", got=listed)
-    return Method(text, _loss(parts), "a weighted sum of methods", text)
+    return Method(text, _loss(parts), "a weighted sum of methods", text, parts=tuple(parts))
 
 
 def _summands(tree: ast.expr) -> Iterator[ast.expr]:
@@ -63,7 +53,7 @@ def _summands(tree: ast.expr) -> Iterator[ast.expr]:
         yield tree
 
 
-def _part(node: ast.expr, text: str, lookup: Callable[[str], Method]) -> _Part:
+def _part(node: ast.expr, text: str, lookup: Callable[[str], Method]) -> Part:
     weight: Any = 1.0
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant):
         weight, node = node.left.value, node.right
@@ -73,10 +63,10 @@ def _part(node: ast.expr, text: str, lookup: Callable[[str], Method]) -> _Part:
         raise InputError("the sum of methods cannot be read", where="--method", got=shorten(text), fix=_HOW)
     if not 0 < weight < float("inf"):
         raise InputError(f"the weight of {name.id} must be above 0", where="--method", got=str(weight))
-    method = _NLL if name.id == "nll" else lookup(name.id)
+    method = NLL if name.id == "nll" else lookup(name.id)
     if method.couples_rows:
         raise InputError(f"{method.name!r} has one loss for all rows, and cannot be a part of a sum", where="--method")
-    return _Part(float(weight), method, method.with_constants(dict(_constants(keywords, text))))
+    return Part(float(weight), method, method.with_constants(dict(_constants(keywords, text))))
 
 
 def _constants(keywords: list[ast.keyword], text: str) -> Iterator[tuple[str, Any]]:
@@ -90,7 +80,7 @@ def _constants(keywords: list[ast.keyword], text: str) -> Iterator[tuple[str, An
         yield keyword.arg, value
 
 
-def _loss(parts: list[_Part]) -> Callable[..., Array]:
+def _loss(parts: list[Part]) -> Callable[..., Array]:
     def loss(*, reduction: str = "mean", **terms: Array) -> Array:
         total: Any = 0.0
         for part in parts:
