@@ -335,3 +335,17 @@ def test_bad_answer_files_cost_one_line(here, rows, words):
 def test_preference_pairs_can_be_judged_again(here):
     write_jsonl(here / "pairs.jsonl", [{"prompt": "p", "chosen": "a long answer", "rejected": "short"}])
     assert judged(here, "rules.py:shorter", answers="pairs.jsonl")[1][0]["chosen"] == "short"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"completion_a": "a long answer", "completion_b": "short", "comparison": "same"},
+        {"answers": [{"answer": "a long answer", "rank": 1}, {"answer": "short", "rank": 2}]},
+        {"responses": ["a long answer", [{"role": "assistant", "content": "short"}]]},
+        {"chosen": [{"role": "assistant", "content": "a long answer"}], "rejected": "short"},
+    ],
+)
+def test_answers_are_found_in_many_layouts_whatever_was_said_of_them(here, columns):
+    write_jsonl(here / "rows.jsonl", [{"prompt": "p"} | columns])
+    assert judged(here, "rules.py:shorter", answers="rows.jsonl")[1][0]["chosen"] == "short"

@@ -182,7 +182,7 @@ def _show(result: Judged, output: Path, *, compares: bool, kept_ties: bool) -> N
     what = "prompts whose answers have one rating"
     if compares:
         what = "ties among them" if kept_ties else "ties left out (--keep-ties writes them)"
-    print(f"saved      {kept} in {output}" + (f"; {result.ties:,} {what}" if result.ties else ""))
+    print(f"saved      {kept} in {output}" + (f"; {what}: {result.ties:,}" if result.ties else ""))
 
 
 def verdict_lines(result: Judged | Comparison) -> list[str]:

@@ -15,6 +15,10 @@ from penchant.evaluation.prompts import prompt_key, prompt_of
 from penchant.records import LabelledAnswer, PreferencePair, Prompt, TokenAnswer, TokenPair
 
 _ONE = ("completion", "answer", "response", "output")
+_TWO = (
+    *(("chosen", "rejected"), ("completion_a", "completion_b"), ("response_a", "response_b")),
+    *(("answer_a", "answer_b"), ("output_1", "output_2"), ("response_0", "response_1")),
+)
 _SEVERAL = ("completions", "answers", "responses", "outputs")
 
 
@@ -31,7 +35,8 @@ def read_answers(paths: Sequence[str | Path]) -> dict[str, Answered]:
     """The answers in some files, by their prompt's key.
 
     A row holds a ``prompt`` (or ``instruction``, ``question``) with a ``completion`` (``answer``, ``response``,
-    ``output``) or a list of them (``completions``, ...), or it is a preference pair in a known layout.
+    ``output``), two of them (``chosen`` and ``rejected``, ``completion_a`` and ``completion_b``, ...) or a list
+    (``completions``, ...), or it is in a known layout of preference data.
 
     Raises:
         InputError: at the first row without prompt or answer, or if there is no row.
@@ -57,25 +62,42 @@ def answers_of(row: Mapping[str, Any], prompt: Prompt, source: str) -> Iterator[
     Raises:
         InputError: if there is none, or one is not text.
     """
-    name = next((name for name in (*_ONE, *_SEVERAL) if name in row), None)
-    if name is None:
-        try:
-            record = recognise(row, source).convert(row, source)
-        except InputError as error:
-            what = f'the row has no answer under "{_ONE[0]}" or "{_SEVERAL[0]}", and is no pair: {error.what}'
-            raise InputError(what, where=source, got=shorten(", ".join(map(str, row)))) from error
-        if isinstance(record, TokenPair | TokenAnswer):
-            raise InputError("the row is tokens already, and answers are wanted as text", where=source)
-        if isinstance(record, PreferencePair):
-            yield from (record.chosen, record.rejected)
-        else:
-            yield from (record.completion,) if isinstance(record, LabelledAnswer) else record.answers
+    stated = _stated(row, source)
+    if stated is None:
+        yield from _of_layout(row, source)
         return
-    value = row[name]
-    if name in _SEVERAL and not isinstance(value, list | tuple):
-        raise InputError(f'"{name}" must be a list of answers', where=source, got=shorten(value))
-    for one in value if name in _SEVERAL else (value,):
-        yield one if one == "" else read_answer(one, f'"{name}"', prompt, source)
+    for name, value in stated:
+        yield value if isinstance(value, str) and not value else read_answer(value, f'"{name}"', prompt, source)
+
+
+def _stated(row: Mapping[str, Any], source: str) -> list[tuple[str, Any]] | None:
+    """Columns that are answers by their name, whatever else the row says of them."""
+    for name in _ONE:
+        if name in row:
+            return [(name, row[name])]
+    for first, second in _TWO:
+        if first in row and second in row:
+            return [(first, row[first]), (second, row[second])]
+    for name in _SEVERAL:
+        value = row.get(name)
+        if name in row and not isinstance(value, list | tuple):
+            raise InputError(f'"{name}" must be a list of answers', where=source, got=shorten(value))
+        if isinstance(value, list | tuple) and not any(isinstance(one, Mapping) for one in value):
+            return [(name, one) for one in value]
+    return None
+
+
+def _of_layout(row: Mapping[str, Any], source: str) -> tuple[str, ...]:
+    try:
+        record = recognise(row, source).convert(row, source)
+    except InputError as error:
+        what = f'the row has no answer under "{_ONE[0]}" or "{_SEVERAL[0]}", and is in no layout: {error.what}'
+        raise InputError(what, where=source, got=shorten(", ".join(map(str, row)))) from error
+    if isinstance(record, TokenPair | TokenAnswer):
+        raise InputError("the row is tokens already, and answers are wanted as text", where=source)
+    if isinstance(record, PreferencePair):
+        return (record.chosen, record.rejected)
+    return (record.completion,) if isinstance(record, LabelledAnswer) else tuple(record.answers)
 
 
 def _difficulty(row: Mapping[str, Any], source: str, before: float | None) -> float | None:
