@@ -165,7 +165,7 @@ def progress(*, quiet: bool) -> Callable[[int, int], None]:
         tenth = 10 * done // total
         if tenth > told[0] and not quiet:
             told[0] = tenth
-            print(f"           {done:,} of {total:,} verdicts", flush=True)
+            print(f"           {done:,} of {total:,} questions", flush=True)
 
     return tell
 
