@@ -4,6 +4,7 @@ points."""
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from objectives.cases import variants
+from objectives.libraries import TORCH
+from objectives.rows import ROWS
 
 from penchant import log_sigmoid, sigmoid
 from penchant import numpy as oracle
@@ -27,23 +31,38 @@ def close(expected, rtol=1e-12, atol=1e-300):
     return pytest.approx(np.asarray(expected), rel=rtol, abs=atol)
 
 
+def tried(objective):
+    """Every set of constants that golden rows name for an objective."""
+    return [constants for name, constants in variants() if name == objective.name]
+
+
+def test_value(any_objective, library, points):
+    objective = any_objective
+    columns = points(objective)
+    arrays = library.arrays(columns)
+    for constants in tried(objective):
+        for reduction in ("none", "mean", "sum") if objective.unreduced else (None,):
+            options = constants | ({"reduction": reduction} if reduction else {})
+            expected = objective.true_loss(*columns, **options)
+            result = np.asarray(objective.loss(*arrays, **options))
+            assert result.shape == np.shape(expected)
+            assert result == close(expected, rtol=1e-11, atol=1e-14 if objective.slope_floor > 1e-300 else 1e-300)
+
+
 @random
 @given(data=st.data(), reduction=st.sampled_from(["none", "mean", "sum"]))
-def test_value(objective, library, random_rows, random_constants, data, reduction):
+def test_value_at_any_point_with_any_constants(objective, random_rows, random_constants, data, reduction):
     columns = random_rows(data, objective.loss)
     constants = random_constants(data, objective.loss)
-    result = objective.loss(*library.arrays(columns), **constants, reduction=reduction)
-    expected = objective.true_loss(*columns, **constants, reduction=reduction)
-    assert np.asarray(result) == close(expected)
-
-
-@random
-@given(data=st.data())
-def test_value_of_lists(objective, random_rows, random_constants, data):
-    columns = random_rows(data, objective.loss)
-    constants = random_constants(data, objective.loss)
-    result = objective.loss(*(column.tolist() for column in columns), **constants, reduction="none")
-    assert result == close(objective.true_loss(*columns, **constants, reduction="none"))
+    result = objective.loss(*columns, **constants, reduction=reduction)
+    floor = 1e-14 if objective.slope_floor > 1e-300 else 1e-300
+    expected = close(objective.true_loss(*columns, **constants, reduction=reduction), atol=floor)
+    assert np.asarray(result) == expected
+    if reduction == "none":
+        assert (
+            np.asarray(objective.loss(*(column.tolist() for column in columns), **constants, reduction="none"))
+            == expected
+        )
 
 
 @random
@@ -103,13 +122,54 @@ def test_torch_func(rowwise_target):
         assert slope.numpy() == close(true, rtol=TRANSFORMED, atol=floor)
 
 
-def test_jax_transformations(rowwise_target, jax_library):
-    loss, columns, steep, expected, floor = rowwise_target
+def test_jax_transformations(objective, points, jax_library):
+    """One program per loss: jit of vmap of value and slope."""
+    columns, options = points(objective), tried(objective)[-1] | objective.unreduced
+    check_jax(partial(objective.loss, **options), columns, objective, tried(objective)[-1])
+
+
+@pytest.mark.slow
+def test_jax_transformations_with_all_constants(variant, points, jax_library):
+    objective, constants = variant
+    if not objective.couples_rows:
+        check_jax(partial(objective.loss, **constants, **objective.unreduced), points(objective), objective, constants)
+
+
+def check_jax(loss, columns, objective, constants):
+    steep, floor = objective.steep, objective.slope_floor
+    expected = objective.true_slopes(*columns, **constants)
     transformed = jax.jit(jax.vmap(jax.value_and_grad(loss, argnums=steep)))
     value, slopes = transformed(*map(jnp.asarray, columns))
     assert np.asarray(value) == close(loss(*columns), atol=floor)
     for slope, true in zip(slopes, expected, strict=True):
         assert np.asarray(slope) == close(true, rtol=TRANSFORMED, atol=floor)
+
+
+def test_a_batch_with_one_loss_compiles_in_jax(any_objective, points, jax_library):
+    objective = any_objective
+    if not objective.couples_rows:
+        pytest.skip("mapped over its rows elsewhere")
+    columns = points(objective, 12)
+    value, slopes = jax.jit(jax.value_and_grad(objective.loss, argnums=objective.steep))(*map(jnp.asarray, columns))
+    assert float(value) == pytest.approx(objective.true_loss(*columns), rel=1e-12)
+    for slope, true in zip(slopes, objective.true_slopes(*columns), strict=True):
+        assert np.asarray(slope) == close(true, rtol=TRANSFORMED, atol=objective.slope_floor)
+
+
+def test_second_derivatives_are_finite(any_objective, points):
+    """At 200 points, and far out and at 0, where golden rows are."""
+    objective = any_objective
+    far = [row for row in ROWS if row.function == f"{objective.name}_loss" and not row.recipe.couples_rows]
+    clouds = [(points(objective), {}), *(([np.array(c) for c in row.inputs.values()], row.constants) for row in far)]
+    for columns, constants in clouds:
+        leaves = [tensor.requires_grad_(i in objective.steep) for i, tensor in enumerate(TORCH.arrays(columns))]
+        steep = [leaves[i] for i in objective.steep]
+        loss = objective.loss(*leaves, **constants)
+        slopes = torch.autograd.grad(loss, steep, create_graph=True, materialize_grads=True)
+        total = sum(slope.sum() for slope in slopes)
+        if total.requires_grad:
+            seconds = torch.autograd.grad(total, steep, materialize_grads=True)
+            assert all(torch.isfinite(second).all() for second in seconds), constants
 
 
 def test_jit_over_some_inputs_while_others_are_closed_over(any_objective, points, jax_library):

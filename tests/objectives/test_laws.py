@@ -17,6 +17,8 @@ random = settings(
     max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+few = settings(random, max_examples=10)  # of four rows each, for every method
+
 
 def number(low, high):
     return st.floats(low, high, allow_subnormal=False)
@@ -40,7 +42,7 @@ def slopes(loss, *inputs, by=None):
 # --- pairs do not mix ------------------------------------------------------------------------------------------------
 
 
-@random
+@few
 @given(data=st.data())
 def test_entry_i_depends_on_row_i_alone(rowwise_method, random_rows, random_constants, data):
     method = rowwise_method
@@ -56,7 +58,7 @@ def test_entry_i_depends_on_row_i_alone(rowwise_method, random_rows, random_cons
     assert each[i] == pytest.approx(alone, rel=1e-14, abs=1e-300)
 
 
-@random
+@few
 @given(data=st.data())
 def test_reductions_are_of_the_rows(rowwise_method, random_rows, random_constants, data):
     method = rowwise_method
@@ -68,7 +70,7 @@ def test_reductions_are_of_the_rows(rowwise_method, random_rows, random_constant
     assert method.loss(*columns, **constants, reduction="mean") == pytest.approx(math.fsum(each) / 4, rel=1e-14)
 
 
-@random
+@few
 @given(data=st.data())
 def test_the_order_of_rows_is_of_no_consequence(rowwise_method, random_rows, random_constants, data):
     method = rowwise_method
@@ -80,7 +82,7 @@ def test_the_order_of_rows_is_of_no_consequence(rowwise_method, random_rows, ran
     assert shuffled == pytest.approx(each[order], rel=1e-14, abs=1e-300)
 
 
-@random
+@few
 @given(data=st.data())
 def test_losses_are_never_negative(rowwise_method, random_rows, random_constants, data):
     method = rowwise_method
@@ -88,7 +90,9 @@ def test_losses_are_never_negative(rowwise_method, random_rows, random_constants
     losses = method.loss(*columns, **random_constants(data, method.loss), reduction="none")
     lower = {"robust_dpo": -np.inf, "simper": -1.0}.get(method.name, 0.0)
     # a divergence is a sum of terms that cancel where it is 0
-    assert (losses >= lower - (1e-13 if method.name in ("exo", "reward_aware", "rao_kupper") else 0.0)).all()
+    assert (
+        losses >= lower - (1e-13 if method.name in ("exo", "reward_aware", "rao_kupper", "exo_list") else 0.0)
+    ).all()
 
 
 # --- I1: policy = reference ------------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ def davidson_loss(
     z = beta * (log_ratio_w - log_ratio_l)
     xp = compat.array_namespace(z)
     log_weight = xp.log(2 * nu + xp.zeros_like(z))
-    against_tie = xp.logaddexp(z / 2, -z / 2) - log_weight  # log-odds of the other two outcomes
-    against_win = xp.logaddexp(-z, log_weight - z / 2)
+    # log-odds of the other two outcomes; torch's logaddexp has no second derivative far out
+    against_tie = z / 2 + logistic(z) - log_weight
+    against_win = logistic(-log_weight - z / 2) - z
     return reduce(logistic(-xp.where(is_tie, against_tie, against_win)), reduction)
