@@ -16,7 +16,7 @@ TRAIN_OPTIONS = {
     "--model", "--data", "--method", "--output-dir", "--eval-data", "--eval-split", "--format", "--config", "--resume",
     "--trust-remote-code", "--beta", "--learning-rate", "--batch-size", "--num-train-epochs", "--max-steps",
     "--max-length", "--truncation", "--chat-template", "--lora", "--lora-r", "--dtype", "--seed",
-    "--reference", "--stages",
+    "--reference", "--stages", "--from-trl",
 }  # fmt: skip
 
 

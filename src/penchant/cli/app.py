@@ -13,6 +13,7 @@ from penchant.cli.explain import explain
 from penchant.cli.judge import judge
 from penchant.cli.lint import lint
 from penchant.cli.logps import logps
+from penchant.cli.merge import merge
 from penchant.cli.methods import methods
 from penchant.cli.practice import practice
 from penchant.cli.report import report
@@ -28,7 +29,7 @@ app = App(
     version_flags=["--version"],
 )
 for command in (
-    *(train, report, lint, show, evaluate, sample, judge, compare, score, logps),
+    *(train, report, lint, show, evaluate, sample, judge, compare, score, logps, merge),
     *(methods, explain, check, practice, demo),
 ):
     app.command(command)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from penchant.cli.options import parse_value, read_config
 from penchant.errors import InputError
 
-_APART = ("config", "options", "stages")
+_APART = ("config", "options", "stages", "from_trl")
 
 
 def train(
@@ -25,6 +25,7 @@ def train(
     eval_split: float | None = None,
     format: str | None = None,
     config: Path | None = None,
+    from_trl: Path | None = None,
     resume: bool | None = None,
     trust_remote_code: bool | None = None,
     beta: float | None = None,
@@ -66,6 +67,8 @@ def train(
         The data's layout, if it should not be recognised from its fields.
     config
         A YAML file of options; what stands on the command line wins.
+    from_trl
+        A YAML file of TRL's DPOConfig, KTOConfig, CPOConfig or ORPOConfig; every difference in meaning is printed.
     resume
         Go on from the last checkpoint in the output folder.
     trust_remote_code
@@ -103,6 +106,8 @@ def train(
     given = {name: value for name, value in locals().items() if value is not None and name not in _APART}
     extra = {name.replace("-", "_"): parse_value(value) for name, value in options.items()}
     merged: dict[str, Any] = (read_config(config) if config else {}) | given | extra
+    if from_trl:
+        merged = _translated(from_trl, merged.get("method")) | merged
     for required in ("model", "data"):
         if not merged.get(required):
             raise InputError(f"--{required} is missing", fix=f"Give --{required}, or a --config file that holds it")
@@ -119,6 +124,17 @@ def train(
         train_in_stages(**merged, command=command_line())
     else:
         penchant.train(**merged, command=command_line())
+
+
+def _translated(path: Path, method: Any) -> dict[str, Any]:
+    """Options from TRL's, with what is different said."""
+    require_training()
+    from penchant.training.from_trl import KINDS, translate
+
+    options, notes = translate(read_config(path), method if method in KINDS else None)
+    for note in notes:
+        print(f"from TRL   {note}")
+    return options
 
 
 def command_line() -> str:

@@ -239,6 +239,31 @@ class PreferenceConfig(TrainingArguments):
             got = str(self.train_sampling_strategy)
             raise InputError("train_sampling_strategy must be random or sequential", got=got)
 
+    @classmethod
+    def from_trl(cls, config: Any = None, *, kind: str | None = None, **settings: Any) -> PreferenceConfig:
+        """The settings that mean what TRL's mean; every difference is printed.
+
+        Args:
+            config: A ``DPOConfig``, ``KTOConfig``, ``CPOConfig`` or ``ORPOConfig``; what it
+                sets beyond its defaults counts.
+            kind: Which of them the keywords are of: ``dpo``, ``kto``, ``cpo`` or ``orpo``; left out, read off them.
+            **settings: Their keyword names; they win over ``config``.
+
+        Raises:
+            InputError: if a setting makes a loss that penchant does not have, or is no setting of a trainer.
+        """
+        from penchant.training.from_trl import settings_of, translate
+        from penchant.training.options import split_options
+
+        found, named = ({}, None) if config is None else settings_of(config)
+        options, notes = translate({**found, **settings}, kind or named)
+        for note in notes:
+            print(f"from TRL   {note}")
+        apart = {name: options.pop(name) for name in ("method", "output_dir") if name in options}
+        for name in ("model", "data", "resume"):
+            options.pop(name, None)
+        return cls(**apart, **split_options(options))
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as transformers writes them down; a function goes by its name."""
         settings: dict[str, Any] = super().to_dict()

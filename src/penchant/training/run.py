@@ -33,7 +33,7 @@ from penchant.training.progress import ProgressBar
 from penchant.training.reading import read_rows_for
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
-from penchant.training.session import clear_after, last_metrics, train_from
+from penchant.training.session import clear_after, last_metrics, results, train_from
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
 
@@ -160,7 +160,7 @@ def train(
         with disk_errors(folder):
             trainer.save_model(str(folder))
             if trainer.is_world_process_zero():
-                write_card(folder, config, facts, command)
+                write_card(folder, config, facts | results(trainer.state.log_history, len(eval_rows)), command)
             say(f"saved      {folder}")
             page = kept.end()
         if page:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from scipy.stats import binomtest
+
 from penchant.training.checkpoints import checkpoints, disk_errors, remove_after
 from penchant.training.stopping import EXIT, SaveOnTerm
 from penchant.training.trainer import PreferenceTrainer
@@ -43,6 +45,22 @@ def clear_after(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | Non
 def _then(folder: Path) -> str:
     saved = checkpoints(folder)
     return f"--resume goes on from {saved[0].name}" if saved else "no checkpoint was saved (--save-steps saves them)"
+
+
+def results(history: list[dict[str, float]], held_out: int) -> dict[str, str]:
+    """What the last evaluation found, for the card: the accuracy with Wilson's 95 % interval."""
+    line = next((one for one in reversed(history) if "eval_loss" in one), None)
+    if line is None or not held_out:
+        return {}
+    found = {"held-out loss": f"{line['eval_loss']:.4f}"}
+    share = line.get("eval_rewards/accuracies")
+    if share is not None:
+        interval = binomtest(round(share * held_out), held_out).proportion_ci(method="wilson")
+        margin = line.get("eval_rewards/margins", 0.0)
+        found["held-out reward accuracy"] = (
+            f"{share:.0%} [{interval.low:.0%}, {interval.high:.0%}] of {held_out} pairs; mean margin {margin:.4f}"
+        )
+    return found
 
 
 def last_metrics(history: list[dict[str, float]]) -> dict[str, float]:

@@ -1,0 +1,88 @@
+"""A merged model is adapter plus base, in files that transformers loads, with a card that says what it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import penchant
+from penchant.cli import main
+from penchant.errors import InputError
+from penchant.models import load_model
+from penchant.training import merge as merging
+
+
+@pytest.fixture
+def trained(tiny_model_folder, pairs_file, tmp_path):
+    return penchant.train(
+        model=str(tiny_model_folder),
+        data=str(pairs_file),
+        output_dir=tmp_path / "run",
+        batch_size=8,
+        learning_rate=5e-3,
+        eval_split=0.25,
+        use_cpu=True,
+    )
+
+
+def test_a_merged_model_computes_what_adapter_and_base_do(trained, tmp_path, capsys):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with pytest.raises(SystemExit, match="0"):
+        main(["merge", str(trained.output_dir), str(tmp_path / "merged")])
+    assert "log-probs are those of adapter and base to" in capsys.readouterr().out
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    expected = trained.model.eval()(ids).logits.log_softmax(-1)
+    torch.testing.assert_close(loaded(ids).logits.log_softmax(-1), expected, rtol=1e-5, atol=1e-5)
+    base = load_model(trained.model.peft_config["default"].base_model_name_or_path).model
+    assert not torch.allclose(base(ids).logits.log_softmax(-1), expected, atol=1e-3)
+    assert AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template
+    names = {path.name for path in (tmp_path / "merged").iterdir()}
+    assert "model.safetensors" in names
+    assert not any(name.startswith("adapter") for name in names)
+    card = (tmp_path / "merged" / "README.md").read_text()
+    assert "library_name: transformers" in card
+    for part in ("beta=0.1", "pairs.jsonl", "held-out reward accuracy", "of 6 pairs", "2305.18290"):
+        assert part in card, part
+    low, high = card.partition("held-out reward accuracy**: ")[2].partition("[")[2].partition("]")[0].split(", ")
+    assert 0 <= int(low.strip("%")) < int(high.strip("%")) <= 100
+
+
+def test_what_cannot_be_merged_is_one_line(trained, tiny_model_folder, tmp_path, monkeypatch):
+    from peft import PeftModel
+
+    with pytest.raises(InputError, match="there is no adapter in this folder"):
+        merging.merge(tiny_model_folder, tmp_path / "merged")
+    with pytest.raises(InputError, match="the output folder is not empty"):
+        merging.merge(trained.output_dir, trained.output_dir)
+
+    def wrong(self):
+        base = self.unload()
+        base.get_input_embeddings().weight.data.mul_(1.01)
+        return base
+
+    monkeypatch.setattr(PeftModel, "merge_and_unload", wrong, raising=False)
+    with pytest.raises(InputError, match="other log-probs than adapter and base"):
+        merging.merge(trained.output_dir, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_pushing_uploads_the_folder_and_names_what_goes_wrong(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    sent = {}
+
+    class Api:
+        def create_repo(self, name, private, exist_ok):
+            return f"https://hub/{name}"
+
+        def upload_folder(self, **options):
+            sent.update(options)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    assert merging.push(tmp_path, "me/model", private=True) == "https://hub/me/model"
+    assert sent["repo_id"] == "me/model"
+    monkeypatch.setattr(Api, "upload_folder", lambda self, **_: 1 / 0)
+    with pytest.raises(InputError, match="the hub took nothing"):
+        merging.push(tmp_path, "me/model", private=True)
