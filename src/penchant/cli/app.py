@@ -15,6 +15,7 @@ from penchant.cli.lint import lint
 from penchant.cli.logps import logps
 from penchant.cli.merge import merge
 from penchant.cli.methods import methods
+from penchant.cli.plan import plan
 from penchant.cli.practice import practice
 from penchant.cli.report import report
 from penchant.cli.sample import sample
@@ -29,7 +30,7 @@ app = App(
     version_flags=["--version"],
 )
 for command in (
-    *(train, report, lint, show, evaluate, sample, judge, compare, score, logps, merge),
+    *(train, plan, report, lint, show, evaluate, sample, judge, compare, score, logps, merge),
     *(methods, explain, check, practice, demo),
 ):
     app.command(command)

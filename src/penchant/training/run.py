@@ -27,6 +27,7 @@ from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
 from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
+from penchant.training.plan_rows import planned
 from penchant.training.precision import fast_float32
 from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
@@ -132,7 +133,7 @@ def train(
             progress = ProgressBar(console, chosen.data, len(train_rows), lambda: alarms.counts)
             given = [progress, JsonLog(folder), alarms, *callbacks]
             trainer = _trainer(loaded, config, train_rows, eval_rows, given)
-            facts = _facts(trainer, style, len(train_rows))
+            facts = _facts(trainer, style, len(train_rows)) | {"plan": planned(trainer, train_rows)}
             for name, value in facts.items():
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():

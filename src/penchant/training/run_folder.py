@@ -25,9 +25,6 @@ from penchant.training.options import FIXED_ON_RESUME
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy")
 
 
-_BEFORE_A_CHECKPOINT = {"config.yaml", "environment.json", "log.jsonl", "alarms.jsonl"}
-
-
 def check_free(folder: Path, *, resume: bool) -> None:
     """See that a new run would not overwrite anything, and that there is one to go on with.
 
@@ -48,9 +45,8 @@ def check_free(folder: Path, *, resume: bool) -> None:
 
 
 def _only_begun(folder: Path) -> bool:
-    """Whether a run was started here and stopped before it saved anything."""
-    names = {path.name for path in folder.iterdir() if not path.name.endswith(".partial")} if folder.is_dir() else set()
-    return "config.yaml" in names and names <= _BEFORE_A_CHECKPOINT
+    """Whether a run was started here and never came to its end, where the card is written."""
+    return (folder / "config.yaml").is_file() and not (folder / "README.md").exists()
 
 
 def check_same(folder: Path, options: Mapping[str, Any]) -> None:

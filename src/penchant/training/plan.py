@@ -1,0 +1,288 @@
+"""What a run will take, before its first step: parameters, tokens, steps, memory by part, operations and time.
+
+From a model's config alone: it is built on torch's meta device, which holds no weights. A product of an (a, b) and a
+(b, c) matrix counts 2abc operations; norms, rotations and the softmax are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from penchant.errors import InputError, suggest
+from penchant.models import DTYPES
+
+GPUS = {
+    "t4": (65e12, 16),
+    "l4": (121e12, 24),
+    "rtx3090": (71e12, 24),
+    "rtx4090": (165e12, 24),
+    "l40s": (362e12, 48),
+    "a100-40": (312e12, 40),
+    "a100": (312e12, 80),
+    "h100": (989e12, 80),
+    "h200": (989e12, 141),
+    "b200": (2250e12, 180),
+}
+"""Peak rate of dense 16-bit products, operations a second, and memory in GB, as their makers state them."""
+
+EFFICIENCY = 0.4
+"""The share of a GPU's peak that training is assumed to reach; not measured by us."""
+
+_TILE_BYTES = 32 << 20
+_BLOCK_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of a decoder: width, layers, width of all query heads and of all key heads, width of the gated MLP."""
+
+    layers: int
+    width: int
+    queries: int
+    keys: int
+    inner: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, config: Any) -> Shape:
+        """From a transformers config."""
+        text = config.get_text_config()
+        heads = text.num_attention_heads
+        head = getattr(text, "head_dim", None) or text.hidden_size // heads
+        keys = getattr(text, "num_key_value_heads", None) or heads
+        inner = getattr(text, "intermediate_size", None) or getattr(text, "ffn_dim", None) or 4 * text.hidden_size
+        return cls(text.num_hidden_layers, text.hidden_size, heads * head, keys * head, inner, text.vocab_size)
+
+    @property
+    def layer_products(self) -> int:
+        """Weights of one layer that take part in products."""
+        attention = self.width * (2 * self.queries + 2 * self.keys)
+        return attention + 3 * self.width * self.inner
+
+    def kept(self, rank: int) -> int:
+        """Numbers kept of one token in one layer for the backward pass: two inputs of norms and their outputs, queries,
+        keys, values, the attention's output, the MLP's gate, input and product, and seven adapters' narrow products.
+        """
+        return 4 * self.width + 2 * self.queries + 2 * self.keys + 3 * self.inner + 7 * rank
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of training data by their tokens: prompt and answers, of which each is computed once."""
+
+    count: int
+    prompt: float
+    answers: float
+    longest: int
+    squares: float
+
+    @classmethod
+    def of(cls, lengths: Sequence[tuple[int, Sequence[int]]]) -> Rows:
+        """From the tokens of each row's prompt and answers."""
+        count = len(lengths)
+        totals = [prompt + sum(answers) for prompt, answers in lengths]
+        squares = sum(_attended(prompt, answers) for prompt, answers in lengths) / count
+        return cls(
+            count,
+            sum(prompt for prompt, _ in lengths) / count,
+            sum(sum(answers) for _, answers in lengths) / count,
+            max(totals),
+            squares,
+        )
+
+    @property
+    def tokens(self) -> float:
+        return self.prompt + self.answers
+
+
+def _attended(prompt: int, answers: Sequence[int]) -> float:
+    """Pairs of positions in which one attends to the other, the prompt once."""
+    return prompt**2 / 2 + sum(prompt * answer + answer**2 / 2 for answer in answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will take on one device.
+
+    Attributes:
+        trained: Parameters that learn.
+        frozen: Those that do not, a second model as the reference included.
+        tokens: Tokens of an optimiser step, over all processes.
+        steps: Optimiser steps.
+        memory: Bytes at the peak, by part.
+        operations: Of one optimiser step, over all processes.
+    """
+
+    trained: int
+    frozen: int
+    tokens: float
+    steps: int
+    memory: dict[str, float]
+    operations: float
+
+    @property
+    def peak(self) -> float:
+        """Bytes."""
+        return sum(self.memory.values())
+
+    def report(self, gpu: str | None = None, processes: int = 1) -> list[str]:
+        """Line by line; with a GPU named, whether it fits and how long it takes."""
+        parts = ", ".join(f"{name} {_bytes(size)}" for name, size in self.memory.items())
+        lines = [
+            f"{self.trained:,} parameters learn, {self.frozen:,} stand still; {self.steps:,} steps of "
+            f"{self.tokens:,.0f} tokens and {_count(self.operations)} operations",
+            f"peak memory about {_bytes(self.peak)} a process: {parts}",
+        ]
+        return lines if gpu is None else [*lines, *self.verdict(gpu, processes)]
+
+    def verdict(self, gpu: str, processes: int = 1) -> list[str]:
+        """Whether it fits on a GPU, how long it takes there, and what to do if it does not fit.
+
+        Raises:
+            InputError: if no such GPU is known.
+        """
+        if gpu not in GPUS:
+            raise InputError(f"no GPU {gpu!r} is known", fix=suggest(gpu, GPUS, listed="See docs/scale.md"))
+        rate, room = GPUS[gpu]
+        seconds = self.steps * self.operations / (rate * EFFICIENCY * processes)
+        many = f"{processes} of {gpu}" if processes > 1 else gpu
+        lines = [f"about {_duration(seconds)} on {many}, at {EFFICIENCY:.0%} of its stated {rate / 1e12:.0f} TFLOP/s"]
+        if self.peak > 0.92 * room * 1e9:
+            lines.append(f"does not fit {gpu} with its {room} GB. " + self.suggestions())
+        else:
+            lines.append(f"fits {gpu}: {self.peak / room / 1e7:.0f} % of {room} GB")
+        return lines
+
+    def suggestions(self) -> str:
+        """What to change, the largest part first."""
+        advice = {
+            "optimiser": "--lora keeps optimiser states for an adapter alone; --optim adafactor is smaller",
+            "gradients": "--lora has gradients for an adapter alone",
+            "weights": "--dtype bfloat16 halves the weights",
+            "reference": "--reference-store computes the reference before training and frees its memory",
+            "activations": "--micro-batch-tokens down to the longest row, then --gradient-checkpointing true",
+            "head": "--micro-batch-tokens bounds the answers in one pass",
+        }
+        ordered = sorted(self.memory, key=lambda name: -self.memory[name])
+        return "; ".join(advice[name] for name in ordered[:3] if name in advice)
+
+
+def empty_model(name: str, *, rank: int | None, targets: str = "all-linear", trust_remote_code: bool = False) -> Any:
+    """A model without weights, from its config, with an adapter if a rank is given.
+
+    Raises:
+        InputError: if there is no config, or the model's kind is unknown.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+            if rank is not None:
+                from peft import LoraConfig, get_peft_model
+
+                names: Any = targets if targets == "all-linear" else [one.strip() for one in targets.split(",")]
+                lora = LoraConfig(r=rank, target_modules=names, task_type="CAUSAL_LM")
+                model = get_peft_model(model, lora)
+    except Exception as error:
+        cause = " ".join(str(error).split())[:200].rstrip(".")
+        raise InputError(
+            f"cannot plan for {name!r}: {cause}", fix="Give a folder with config.json or a hub name"
+        ) from error
+    return model
+
+
+def make_plan(
+    model: Any,
+    rows: Rows,
+    *,
+    lora: bool,
+    rank: int,
+    dtype: str,
+    batch_size: int,
+    micro_batch_tokens: int,
+    epochs: float,
+    max_steps: int = -1,
+    reference: bool = True,
+    second_model: bool = False,
+    checkpointing: bool = False,
+) -> Plan:
+    """The plan of a run.
+
+    Args:
+        model: With its adapter, with or without weights.
+        rows: What it trains on.
+        lora: Whether an adapter is trained.
+        rank: The adapter's rank.
+        dtype: Type of the weights.
+        batch_size: Rows of an optimiser step, over all processes.
+        micro_batch_tokens: Most positions of one forward pass.
+        epochs: Passes over the rows.
+        max_steps: Optimiser steps instead, if above 0.
+        reference: Whether the reference is computed in every step.
+        second_model: Whether it is a second model in memory.
+        checkpointing: Whether activations are made again in the backward pass.
+    """
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    whole = sum(p.numel() for p in model.parameters())
+    shape, size = Shape.of(model.config), DTYPES[dtype].itemsize
+    learned = 4 if lora else size  # peft keeps adapters in float32
+    positions = min(max(micro_batch_tokens, rows.longest), batch_size * rows.longest)
+    answers = positions * rows.answers / rows.tokens
+    kept = positions * size * shape.kept(rank if lora else 0)
+    layer = kept if not checkpointing else positions * size * shape.width
+    memory = {
+        "weights": float((whole - trained) * size + trained * learned),
+        "reference": float((whole - (trained if lora else 0)) * size) if second_model else 0.0,
+        "gradients": float(trained * learned),
+        "optimiser": float(2 * trained * learned),
+        "activations": shape.layers * layer + (kept if checkpointing else 0) + _working(shape, positions, size),
+        "head": answers * shape.width * (size + 4) + _TILE_BYTES,
+    }
+    steps = max_steps if max_steps > 0 else math.ceil(epochs * math.ceil(rows.count / batch_size))
+    return Plan(
+        trained,
+        whole - trained + (whole if second_model else 0),
+        batch_size * rows.tokens,
+        steps,
+        {name: value for name, value in memory.items() if value},
+        batch_size * _operations(shape, rows, trained, lora, reference, checkpointing),
+    )
+
+
+def _working(shape: Shape, positions: int, size: int) -> float:
+    """What one layer's backward pass holds for a moment: three slopes of the MLP's width."""
+    return 3.0 * positions * shape.inner * size
+
+
+def _operations(shape: Shape, rows: Rows, trained: int, lora: bool, reference: bool, checkpointing: bool) -> float:
+    """Of one row: prompt once, head at answer tokens only."""
+    weights, head = shape.layers * shape.layer_products, shape.vocabulary * shape.width
+    attention = 4.0 * shape.layers * shape.queries * rows.squares  # scores and weighted values, forward
+    forward = 2.0 * weights * rows.tokens + attention + 2.0 * head * rows.answers
+    by_input = 2.0 * weights * rows.tokens + 2 * attention + 2.0 * head * rows.answers
+    by_weight = 6.0 * trained * rows.tokens if lora else 2.0 * weights * rows.tokens + 2.0 * head * rows.answers
+    return forward * (1 + int(reference) + int(checkpointing)) + by_input + by_weight
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def _count(value: float) -> str:
+    for power, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if value >= power:
+            return f"{value / power:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

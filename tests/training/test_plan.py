@@ -1,0 +1,111 @@
+"""A plan before the first step: counted by hand, from a config alone, and honest about what does not fit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests_support import tiny_llama
+
+import penchant
+from penchant.cli import main
+from penchant.errors import InputError
+from penchant.training.plan import GPUS, Rows, Shape, empty_model, make_plan
+
+
+@pytest.fixture
+def eight_billion(tmp_path):
+    """Llama 3 8B's config, without a weight."""
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "tie_word_embeddings": False,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return str(tmp_path)
+
+
+SETTINGS = {"dtype": "bfloat16", "batch_size": 16, "micro_batch_tokens": 1024, "epochs": 1.0}
+ROWS = Rows.of([(256, [128, 128])] * 160)
+
+
+def test_parameters_and_steps_are_counted(eight_billion):
+    full = make_plan(empty_model(eight_billion, rank=None), ROWS, lora=False, rank=0, second_model=True, **SETTINGS)
+    assert full.trained == 8_030_261_248
+    assert full.frozen == full.trained, "the reference is a second model"
+    assert full.steps == 10
+    assert full.tokens == 16 * 512
+    lora = make_plan(empty_model(eight_billion, rank=16), ROWS, lora=True, rank=16, **SETTINGS)
+    assert lora.trained == 41_943_040
+    assert lora.frozen == 8_030_261_248
+
+
+def test_memory_by_part_in_known_units(eight_billion):
+    full = make_plan(empty_model(eight_billion, rank=None), ROWS, lora=False, rank=0, second_model=True, **SETTINGS)
+    count = full.trained
+    assert full.memory["weights"] == full.memory["reference"] == full.memory["gradients"] == 2 * count
+    assert full.memory["optimiser"] == 4 * count
+    assert full.peak == sum(full.memory.values())
+
+
+def test_operations_are_those_of_the_published_count(eight_billion):
+    """15.0 T of policy and 7.5 T of reference for an 8B adapter at (256, 128, 128), adapters' own products aside."""
+    rows = Rows.of([(256, [128, 128])])
+    one = SETTINGS | {"batch_size": 1}
+    lora = make_plan(empty_model(eight_billion, rank=16), rows, lora=True, rank=16, reference=False, **one)
+    both = make_plan(empty_model(eight_billion, rank=16), rows, lora=True, rank=16, reference=True, **one)
+    assert lora.operations == pytest.approx(15.0e12, rel=0.03)
+    assert both.operations - lora.operations == pytest.approx(7.5e12, rel=0.03)
+
+
+def test_attention_is_counted_once_per_pair_of_positions():
+    assert Rows.of([(2, [1, 3])]).squares == 2 + 2 * 1 + 0.5 + 2 * 3 + 4.5
+
+
+def test_shape_reads_head_sizes():
+    config = tiny_llama(100).config
+    shape = Shape.of(config)
+    assert (shape.layers, shape.width, shape.queries, shape.keys, shape.inner) == (2, 32, 32, 16, 64)
+
+
+def test_what_does_not_fit_says_what_to_change(eight_billion):
+    full = make_plan(empty_model(eight_billion, rank=None), ROWS, lora=False, rank=0, second_model=True, **SETTINGS)
+    told = " ".join(full.report("l4"))
+    assert "does not fit l4 with its 24 GB" in told
+    assert "--lora" in told
+    lora = make_plan(empty_model(eight_billion, rank=16), ROWS, lora=True, rank=16, **SETTINGS)
+    assert "fits h100" in " ".join(lora.report("h100"))
+    with pytest.raises(InputError, match="no GPU 'h10'"):
+        lora.report("h10")
+
+
+def test_the_command_needs_a_config_alone(eight_billion, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", eight_billion, "--gpu", "h100"])
+    out = capsys.readouterr().out
+    assert "41,943,040 parameters learn" in out
+    assert "of 80 GB" in out
+    with pytest.raises(SystemExit, match="2"):
+        main(["plan", "./nowhere"])
+    assert set(GPUS) >= {"h100", "a100", "t4"}
+
+
+def test_a_file_is_counted_as_training_would(tiny_model_folder, pairs_file, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", str(tiny_model_folder), "--data", str(pairs_file)])
+    assert "counted    24 rows" in capsys.readouterr().out
+
+
+def test_every_run_begins_with_its_plan(tiny_model_folder, pairs_file, tmp_path, capsys):
+    penchant.train(
+        model=str(tiny_model_folder), data=str(pairs_file), output_dir=tmp_path / "run", max_steps=1, use_cpu=True
+    )
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plan ")]
+    assert "16,384 parameters learn" in line
+    assert "peak memory about" in line
