@@ -15,6 +15,11 @@ def dpo(policy_chosen, policy_rejected, ref_chosen, ref_rejected, beta=0.1):
     return np.logaddexp(0, -z).mean()
 """
 
+RULES = """\
+def better(prompt, first, second):
+    return "tie" if len(first) == len(second) else "first" if len(first) < len(second) else "second"
+"""
+
 
 def write_supplies(folder: Path) -> Path:
     """Write them into an empty folder, and return it."""
@@ -27,6 +32,7 @@ def write_supplies(folder: Path) -> Path:
     write_jsonl(folder / "labelled.jsonl", labelled_rows(24))
     (folder / "prompts.txt").write_text("Name a river.\nWhat is a comet?\n", encoding="utf-8")
     (folder / "my_loss.py").write_text(BY_HAND, encoding="utf-8")
+    (folder / "rules.py").write_text(RULES, encoding="utf-8")
     write_tables(folder)
     return folder
 
