@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 
 import pytest
 from tests_support import pair_rows, write_jsonl
 
+import penchant
 from penchant.cli import main
 
 
@@ -129,3 +131,45 @@ def test_adapters_are_evaluated_against_their_base_in_one_pass(capsys, tmp_path,
     assert abs(moved["margins"]["value"]) > 10 * abs(still["margins"]["value"])
     (test,) = json.loads(out)["paired_tests"]
     assert (test["first"], test["second"]) == tuple(folders)
+
+
+@pytest.fixture
+def run_folder(tmp_path, tiny_model_folder):
+    """A short run with rewards per token and a beta of its own."""
+    data = str(write_jsonl(tmp_path / "train.jsonl", pair_rows(8)))
+    options = {"beta": 3.0, "length_normalize": True, "max_steps": 2, "learning_rate": 0.05, "use_cpu": True}
+    penchant.train(model=str(tiny_model_folder), data=data, method="dpo", output_dir=tmp_path / "run", **options)
+    return tmp_path / "run"
+
+
+def test_a_run_folder_is_measured_by_its_own_settings(capsys, tmp_path, run_folder):
+    data = str(write_jsonl(tmp_path / "p.jsonl", pair_rows(6)))
+    given = ["evaluate", "--model", str(run_folder), "--data", data, "--no-kl"]
+    capsys.readouterr()
+    code, out, _ = run(capsys, *given)
+    assert code == 0 and "settings   method=dpo, beta=3.0, label_smoothing=0.0, length_normalize=True" in out
+    margins = {}
+    for name, words in {"own": [], "same": ["--method", "dpo", "--beta", "3", "--length-normalize"],
+                        "sums": ["--method", "dpo", "--beta", "3"]}.items():  # fmt: skip
+        _, out, _ = run(capsys, *given, *words, "--json")
+        margins[name] = json.loads(out)["checkpoints"][0]["margins"]["value"]
+    assert margins["own"] == margins["same"] and abs(margins["sums"]) > 3 * abs(margins["own"]) > 0
+
+
+def test_rewards_per_token_of_a_table_need_lengths(capsys, tmp_path):
+    row = {"policy_chosen_logps": -10.0, "policy_rejected_logps": -12.0}
+    row |= {"ref_chosen_logps": -14.0, "ref_rejected_logps": -10.0}
+    bare = write_jsonl(tmp_path / "bare.jsonl", [row, row])
+    code, _, err = run(capsys, "evaluate", "--table", str(bare), "--length-normalize")
+    assert code == 2 and "chosen_lengths, which the table lacks" in err
+    full = write_jsonl(tmp_path / "full.jsonl", [row | {"chosen_lengths": 4, "rejected_lengths": 8}] * 2)
+    _, out, _ = run(capsys, "evaluate", "--table", str(full), "--length-normalize", "--json")
+    assert json.loads(out)["checkpoints"][0]["margins"]["value"] == pytest.approx(0.1 * (4 / 4 + 2 / 8))
+    code, _, err = run(capsys, "evaluate", "--table", str(full), "--method", "simpo", "--length-normalize")
+    assert code == 2 and "counts tokens itself" in err
+    code, out, _ = run(capsys, "score", str(full), "--length-normalize", "--json")
+    assert json.loads(out)["scores"][0]["loss"]["value"] == pytest.approx(math.log1p(math.exp(-0.1 * (4 / 4 + 2 / 8))))
+    code, _, err = run(capsys, "score", str(full), "--length-normalize", "--method", "simpo")
+    assert code == 2 and "divides by their lengths itself" in err
+    code, _, err = run(capsys, "score", str(bare), "--length-normalize")
+    assert code == 2 and "needs chosen_lengths, rejected_lengths" in err

@@ -22,8 +22,9 @@ def evaluate(
     table: Annotated[list[str] | None, _MANY] = None,
     store: str | None = None,
     reference: str | None = None,
-    method: str = "dpo",
+    method: str | None = None,
     beta: float | None = None,
+    length_normalize: bool | None = None,
     kl: bool = True,
     max_length: int = 1024,
     truncation: str = "drop",
@@ -50,9 +51,12 @@ def evaluate(
     reference
         The reference model. [default: the base of the adapters]
     method
-        Whose implicit reward is measured; a method without reference needs none.
+        Whose implicit reward is measured; a method without reference needs none. [default: that of the checkpoints' run
+        folders with its constants, else dpo]
     beta
         Its beta. [default: the method's]
+    length_normalize
+        Measure rewards per token. [default: as the run folders were trained]
     kl
         Compute the KL to the reference over the whole vocabulary (keeps two models in memory).
     max_length
@@ -71,10 +75,11 @@ def evaluate(
         Print the numbers as JSON.
     """
     from penchant.evaluation.pairs import evaluate_rewards, paired_test
-    from penchant.objectives import get_method
+    from penchant.evaluation.whose_reward import whose_reward
 
-    chosen = get_method(method)
-    constants = chosen.with_constants({} if beta is None else {"beta": beta})
+    say: Any = (lambda line: None) if json else print
+    wanted: dict[str, Any] = {"method": method, "beta": beta, "length_normalize": length_normalize}
+    chosen, constants = whose_reward(model or [], say=say, **wanted)
     if table:
         from penchant.evaluation.from_tables import evaluate_tables
 
@@ -102,7 +107,7 @@ def evaluate(
             trust_remote_code=trust_remote_code,
         )
         given: dict[str, Any] = {"method": chosen, "constants": constants, "reference": reference}
-        given |= {"settings": settings, "format": format, "say": (lambda line: None) if json else print}
+        given |= {"settings": settings, "format": format, "say": say}
         if store:
             rewards, held_out = evaluate_stored(model or [], data or [], store, **given)
         else:
@@ -114,7 +119,7 @@ def evaluate(
 
         from penchant.cli.show import print_json
 
-        shown: dict[str, Any] = {"method": method, "constants": constants}
+        shown: dict[str, Any] = {"method": chosen.name, "constants": constants}
         shown |= {"checkpoints": [dataclasses.asdict(one) for one in results]}
         print_json(shown | {"paired_tests": [dataclasses.asdict(one) for one in tests]})
         return

@@ -15,6 +15,7 @@ def score(
     method: str = "dpo",
     beta: float | None = None,
     skip_missing: bool = False,
+    length_normalize: bool = False,
     json: bool = False,
     **constants: str,
 ) -> None:
@@ -33,6 +34,8 @@ def score(
         The method's beta. [default: the method's]
     skip_missing
         Leave out, and count, rows with an empty or infinite field.
+    length_normalize
+        Give the loss log-probs per token, as training with --length-normalize true does.
     json
         Print the numbers as JSON.
     """
@@ -42,7 +45,9 @@ def score(
     given: dict[str, Any] = {n.replace("-", "_"): parse_constant(value) for n, value in constants.items()}
     if beta is not None:
         given["beta"] = beta
-    result = score_table(table, method=method, constants=given, skip_missing=skip_missing)
+    result = score_table(
+        table, method=method, constants=given, skip_missing=skip_missing, length_normalize=length_normalize
+    )
     if json:
         from penchant.cli.show import print_json
 

@@ -63,15 +63,17 @@ def _reward(
     method: Method, constants: Mapping[str, Any], columns: Mapping[str, Array], side: str, table: LogpTable
 ) -> Array:
     """The implicit reward of one side; only what it needs is asked of the table."""
-    needs = (f"policy_{side}_logps", f"ref_{side}_logps" if method.needs_reference else f"{side}_lengths")
+    needs = [f"policy_{side}_logps"]
+    needs += [f"ref_{side}_logps"] if method.needs_reference else []
+    needs += [f"{side}_lengths"] if method.ranks_per_token else []
     missing = [name for name in needs if name not in columns]
     if missing:
         what = f"the reward of method {method.name!r} needs {', '.join(missing)}, which the table lacks"
         raise InputError(what, where=path_text(table.path), got=", ".join(sorted(columns)))
-    logps, other = columns[needs[0]], columns[needs[1]]
-    if method.needs_reference:
-        return implicit_rewards(method, constants, logps, other, np.ones_like(logps))
-    return implicit_rewards(method, constants, logps, None, other)
+    logps = columns[needs[0]]
+    reference = columns[f"ref_{side}_logps"] if method.needs_reference else None
+    lengths = columns[f"{side}_lengths"] if method.ranks_per_token else np.ones_like(logps)
+    return implicit_rewards(method, constants, logps, reference, lengths)
 
 
 def _check_same_pairs(

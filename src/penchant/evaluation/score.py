@@ -71,7 +71,12 @@ class TableScore:
 
 
 def score_table(
-    path: str | Path, *, method: str = "dpo", constants: Mapping[str, Any] | None = None, skip_missing: bool = False
+    path: str | Path,
+    *,
+    method: str = "dpo",
+    constants: Mapping[str, Any] | None = None,
+    skip_missing: bool = False,
+    length_normalize: bool = False,
 ) -> TableScore:
     """Compute one method, or all, over a table of log-probs in one pass.
 
@@ -83,6 +88,7 @@ def score_table(
         method: A method's name, or ``"all"``.
         constants: The method's constants; with ``"all"``, each goes to the methods that have it.
         skip_missing: Leave out and count rows with an empty or infinite field.
+        length_normalize: Give losses and rewards log-probs per token, as training with ``length_normalize`` does.
 
     Raises:
         InputError: if the file or a value in it is wrong, or the table lacks what the one method needs.
@@ -94,7 +100,7 @@ def score_table(
         _check_known(given)
     scorers = []
     for one in _methods(method):
-        lacks = _lacks(one, table)
+        lacks = _lacks(one, table) or (_lacks_lengths(one, table) if length_normalize else "")
         if lacks and method != "all":
             if one.couples_rows:
                 what = f"method {one.name!r} has one loss for all rows, and a table is read in pieces"
@@ -105,20 +111,28 @@ def score_table(
             lacking[one.name] = lacks
         else:
             scorers.append(_Scorer(one, _constants(one, given, method == "all")))
-    rows, skipped = _run(scorers, table, lacking, skip_missing=skip_missing, strict=method != "all")
+    options = {"skip_missing": skip_missing, "strict": method != "all", "length_normalize": length_normalize}
+    rows, skipped = _run(scorers, table, lacking, **options)
     done = [scorer.result(table.paired) for scorer in scorers if scorer.method.name not in lacking]
     return TableScore(str(path), rows, skipped, dict(table.columns), table.others, done, lacking)
 
 
 def _run(
-    scorers: list[_Scorer], table: LogpTable, lacking: dict[str, str], *, skip_missing: bool, strict: bool
+    scorers: list[_Scorer],
+    table: LogpTable,
+    lacking: dict[str, str],
+    *,
+    skip_missing: bool,
+    strict: bool,
+    length_normalize: bool,
 ) -> tuple[int, int]:
     rows = skipped = 0
     for batch in table.batches(skip_missing=skip_missing):
         rows, skipped = rows + len(batch.rows), skipped + batch.skipped
         if not len(batch.rows):
             continue
-        pairs, answers = _terms(batch.arrays, table.paired)
+        columns = _per_token(batch.arrays) if length_normalize else batch.arrays
+        pairs, answers = _terms(columns, table.paired)
         for scorer in scorers:
             if scorer.method.name in lacking:
                 continue
@@ -188,6 +202,26 @@ def _lacks(method: Method, table: LogpTable) -> str:
     missing = [name for name in _required(method) if name not in known]
     told = dict.fromkeys(word for name in missing for word in _columns_for(name, table))
     return ", ".join(told)
+
+
+def _lacks_lengths(method: Method, table: LogpTable) -> str:
+    """What stands against log-probs per token, in words."""
+    if method.uses_lengths:
+        return "log-probs as sums, which it divides by their lengths itself"
+    wanted = ("chosen_lengths", "rejected_lengths") if table.paired else ("lengths",)
+    return ", ".join(name for name in wanted if name not in table.columns)
+
+
+def _per_token(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """The columns with each sum of log-probs divided by its answer's length."""
+
+    def lengths(name: str) -> Array:
+        if "chosen" in name or name.endswith("_w"):
+            return columns["chosen_lengths"]
+        return columns["rejected_lengths" if "rejected" in name or name.endswith("_l") else "lengths"]
+
+    sums = [name for name in columns if name.endswith("logps") or name.startswith("log_ratio")]
+    return {**columns, **{name: columns[name] / lengths(name) for name in sums}}
 
 
 def _columns_for(name: str, table: LogpTable) -> tuple[str, ...]:
