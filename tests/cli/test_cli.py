@@ -15,7 +15,7 @@ from penchant.objectives import METHODS
 TRAIN_OPTIONS = {
     "--model", "--data", "--method", "--output-dir", "--eval-data", "--eval-split", "--format", "--config", "--resume",
     "--trust-remote-code", "--beta", "--learning-rate", "--batch-size", "--num-train-epochs", "--max-steps",
-    "--max-length", "--truncation", "--chat-template", "--lora", "--lora-r", "--dtype", "--seed",
+    "--max-length", "--truncation", "--chat-template", "--lora", "--lora-r", "--dtype", "--memory", "--seed",
     "--reference", "--stages", "--from-trl",
 }  # fmt: skip
 

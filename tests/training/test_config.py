@@ -8,7 +8,6 @@ from penchant.errors import InputError
 from penchant.objectives import METHODS
 from penchant.training import PreferenceConfig
 from penchant.training.options import split_options
-from penchant.training.precision import fast_float32
 from penchant.training.presets import PRESETS, outside
 
 
@@ -91,14 +90,3 @@ def test_a_value_no_published_run_used_is_told():
 def test_asking_for_checkpoints_switches_them_on(tmp_path):
     assert config(tmp_path).save_strategy == "no"
     assert config(tmp_path, save_steps=5).save_strategy == "steps"
-
-
-def test_fast_float32_is_exact_or_off_and_restored():
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    a, b = torch.randn(128, 256), torch.randn(256, 128)
-    with fast_float32():
-        error = ((a @ b).double() - a.double() @ b.double()).norm() / (a.double() @ b.double()).norm()
-    assert error < 5e-6
-    assert torch.get_float32_matmul_precision() == before

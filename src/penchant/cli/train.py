@@ -41,6 +41,7 @@ def train(
     lora: bool | None = None,
     lora_r: int | None = None,
     dtype: str | None = None,
+    memory: str | None = None,
     seed: int | None = None,
     **options: str,
 ) -> None:
@@ -100,6 +101,9 @@ def train(
         Rank of the adapter. [default: 16]
     dtype
         Type of the weights: auto, float32, bfloat16, float16 or float64. [default: auto, float32 on CPU]
+    memory
+        auto, or the most that may be used (8GB): chooses how many tokens go through the model at once. [default: 1024
+        tokens on a CPU, auto on a GPU]
     seed
         Fixes the order of the data and the adapter's start. [default: 42]
     """

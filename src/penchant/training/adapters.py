@@ -91,7 +91,7 @@ def add_adapter(model: Any, config: PreferenceConfig) -> Any:
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
-        target_modules=targets if targets == "all-linear" else names,
+        **_placed(model, config, names),
         task_type="CAUSAL_LM",
     )
     torch.manual_seed(config.seed)
@@ -100,6 +100,21 @@ def add_adapter(model: Any, config: PreferenceConfig) -> Any:
     except ValueError as error:
         cause = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"no adapter can be added: {cause}", where="--lora-target-modules", got=targets) from error
+
+
+def _placed(model: Any, config: PreferenceConfig, names: list[str]) -> dict[str, Any]:
+    """PEFT's settings of where the adapter goes: by name, and in the last layers alone where that is asked for."""
+    everywhere = config.lora_target_modules == "all-linear"
+    if config.lora_layers is None:
+        return {"target_modules": "all-linear" if everywhere else names}
+    layers = model.config.get_text_config().num_hidden_layers
+    if config.lora_layers > layers:
+        raise InputError("the model has fewer layers", where="--lora-layers", got=f"{config.lora_layers} of {layers}")
+    if everywhere:
+        head = model.get_output_embeddings()
+        linear = [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head]
+        names = sorted({name.rpartition(".")[2] for name in linear})
+    return {"target_modules": names, "layers_to_transform": list(range(layers - config.lora_layers, layers))}
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from penchant.errors import InputError, shorten
 from penchant.objectives import Method, get_method
 from penchant.training.inputs import check_trainable
 from penchant.training.margins import objection
+from penchant.training.memory import parse_memory
 from penchant.training.presets import preset_learning_rate
 from penchant.training.reference_choice import check_choice
 from penchant.training.statistics import asked_of_tokens, needs_distribution
@@ -32,6 +33,10 @@ _REFUSED = {
 }
 
 
+DEFAULT_TOKENS = 1024
+"""Tokens at once where nothing is given and nothing was measured."""
+
+
 @dataclass
 class PreferenceConfig(TrainingArguments):
     """transformers' TrainingArguments plus the settings of preference training.
@@ -43,7 +48,10 @@ class PreferenceConfig(TrainingArguments):
         batch_size: Pairs (or labelled answers) per optimiser step, over all processes. If left out it is
             ``per_device_train_batch_size * gradient_accumulation_steps * processes`` where those are given, else 16.
         micro_batch_size: Most rows in one forward pass; left out, only ``micro_batch_tokens`` limits it.
-        micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone).
+        micro_batch_tokens: Most tokens, padding included, in one forward pass (a single longer row still goes alone);
+            left out, 1024 on a CPU and what ``memory`` chooses on a GPU.
+        memory: Chooses ``micro_batch_tokens`` before the first step, from two small passes: ``auto`` takes what gives
+            nearly the full speed and fits what is free, an amount (``8GB``) is the most that this process may use.
         reference: What the policy is compared with: ``initial`` (the policy before training), ``adapter-off`` (the base
             without any adapter), a model's folder or hub name, ``adapter:FOLDER`` (another adapter on the same base),
             ``store:FOLDER`` (``initial``, kept in a store), or ``none`` (its log-probs count as 0).
@@ -69,6 +77,8 @@ class PreferenceConfig(TrainingArguments):
         lora_r: Rank of the adapter.
         lora_alpha: Scale of the adapter; left out, twice the rank.
         lora_dropout: Dropout on the adapter's input.
+        lora_layers: How many of the last layers get the adapter; left out, all. The backward pass ends
+            there.
         lora_target_modules: Layers that get an adapter: ``all-linear`` or a comma-separated list of names.
         dtype: Type of the weights: ``auto`` is float32 on CPU and bfloat16 on an accelerator.
         disable_dropout: Switch the model's own dropout off, so that policy and reference agree before training.
@@ -82,7 +92,8 @@ class PreferenceConfig(TrainingArguments):
     constants: dict[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
     micro_batch_size: int | None = None
-    micro_batch_tokens: int = 1024
+    micro_batch_tokens: int | None = None
+    memory: str | None = None
     reference: str = "initial"
     reference_bits: int | None = None
     reference_every: int | None = None
@@ -102,6 +113,7 @@ class PreferenceConfig(TrainingArguments):
     lora_r: int = 16
     lora_alpha: int | None = None
     lora_dropout: float = 0.0
+    lora_layers: int | None = None
     lora_target_modules: str = "all-linear"
     dtype: str = "auto"
     disable_dropout: bool = True
@@ -138,6 +150,7 @@ class PreferenceConfig(TrainingArguments):
             self.save_strategy = "steps"
         self.save_steps = self.save_steps or 500
         super().__post_init__()
+        self._settle_budget()
         if self.n_gpu > 1:
             raise InputError(
                 f"{self.n_gpu} GPUs are visible to one process",
@@ -228,6 +241,16 @@ class PreferenceConfig(TrainingArguments):
                 fix=f"Give a multiple of {processes}",
             )
         self.per_device_train_batch_size = self.batch_size // processes
+
+    def _settle_budget(self) -> None:
+        """Tokens at once: as given, or measured before the first step."""
+        if self.memory is not None:
+            parse_memory(self.memory)
+            if self.micro_batch_tokens is not None:
+                raise InputError("memory chooses micro_batch_tokens, and both are given", fix="Give one of them")
+        elif self.micro_batch_tokens is None and self.device.type == "cuda":
+            self.memory = "auto"
+        self.micro_batch_tokens = self.micro_batch_tokens or DEFAULT_TOKENS
 
     def _refuse_unsupported(self) -> None:
         defaults = {f.name: f.default for f in dataclasses.fields(TrainingArguments)}

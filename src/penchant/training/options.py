@@ -33,6 +33,7 @@ _AT_LEAST = {
     "eval_steps": 1e-9,
     "logging_steps": 1e-9,
     "lora_alpha": 1,
+    "lora_layers": 1,
     "lora_r": 1,
     "max_grad_norm": 0.0,
     "max_length": 2,
@@ -61,7 +62,7 @@ FIXED_ON_RESUME = (
         "learning_rate",
         "lora",
     ),
-    *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "max_length", "seed", "truncation"),
+    *("lora_r", "lora_alpha", "lora_dropout", "lora_layers", "lora_target_modules", "max_length", "seed", "truncation"),
     *("z_ref", "length_normalize", "weighted", "margins", "beta_end"),
     *("reference", "reference_bits", "reference_every", "reference_mix"),
     *map(shown, CONSTANTS),
@@ -70,7 +71,7 @@ FIXED_ON_RESUME = (
 """What a resumed run may not change: it would no longer be the run that its folder describes."""
 
 _COVERED = ("method", "constants", "per_device_train_batch_size", "gradient_accumulation_steps")
-_ADAPTER_ONLY = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
+_ADAPTER_ONLY = ("lora_r", "lora_alpha", "lora_dropout", "lora_layers", "lora_target_modules")
 
 
 def split_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def resolved_options(config: PreferenceConfig, given: Mapping[str, Any]) -> dict
     names = dict.fromkeys([*own, *(name for name in given if name in known and name not in _COVERED)])
     idle: tuple[str, ...] = () if config.lora else _ADAPTER_ONLY
     idle += ("save_steps",) if config.save_strategy == "no" else ()
+    idle += ("micro_batch_tokens",) if config.memory is not None else ()
     values = {name: getattr(config, name) for name in names if name not in idle}
     plain = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
     constants = {shown(name): value for name, value in config.full_constants.items()}

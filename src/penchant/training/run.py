@@ -25,6 +25,7 @@ from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.class_weights import weight_report
 from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
+from penchant.training.memory import settle_budget
 from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.plan_rows import planned
@@ -123,9 +124,11 @@ def train(
     say(f"method     {chosen.name}{formula}  {_constants(config)}")
     alarms = Alarms(folder if config.process_index == 0 else None, say)
     rows, held_out, examined = _read(chosen, config, data, eval_data, format, say)
-    with fast_float32() as fast:
+    with fast_float32() as processor:
         loaded = model if isinstance(model, LoadedModel) else _load(str(model), config, trust_remote_code)
-        say(f"model      {loaded.description}{'; oneDNN float32 products' if fast else ''}")
+        say(f"model      {loaded.description}")
+        if config.device.type == "cpu":
+            say(f"processor  {processor}")
         style = PromptStyle.of(loaded.tokenizer, config.chat_template)
         train_rows, eval_rows = _encode(chosen, rows.rows, held_out.rows if held_out else None, style, config, say)
         eval_rows, train_rows = (eval_rows, train_rows) if held_out else _split(train_rows, eval_split, config.seed)
@@ -133,7 +136,8 @@ def train(
             progress = ProgressBar(console, chosen.data, len(train_rows), lambda: alarms.counts)
             given = [progress, JsonLog(folder), alarms, *callbacks]
             trainer = _trainer(loaded, config, train_rows, eval_rows, given)
-            facts = _facts(trainer, style, len(train_rows)) | {"plan": planned(trainer, train_rows)}
+            memory = {"memory": settle_budget(trainer, train_rows)} if config.memory else {}
+            facts = _facts(trainer, style, len(train_rows)) | memory | {"plan": planned(trainer, train_rows)}
             for name, value in facts.items():
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():
@@ -327,11 +331,7 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
     """What the summary and the model card say of the training."""
     config = trainer.args
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-    what = (
-        f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {shown_layers(config.lora_target_modules)}"
-        if config.lora
-        else "all weights"
-    )
+    what = f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {_adapted(config)}" if config.lora else "all weights"
     return {
         "training": f"{what}; {trained:,} trained parameters, learning rate {config.learning_rate:g}",
         "reference": trainer.reference.description if trainer.reference else "none (the method has no reference)",
@@ -339,6 +339,11 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
         "prompts": style.describe(),
         "steps": f"{rows} {trainer.method.data}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
     }
+
+
+def _adapted(config: PreferenceConfig) -> str:
+    last = f" of the last {config.lora_layers} layers" if config.lora_layers else ""
+    return shown_layers(config.lora_target_modules) + last
 
 
 def _shared(processes: int) -> str:

@@ -24,6 +24,7 @@ from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
 from penchant.records import Logps, PairLogps, TokenRow
 from penchant.training.alarms import Alarms
+from penchant.training.checkpointing import checkpoint_activations
 from penchant.training.checkpoints import seal, written_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.coupling import gathered, joined, leaves, slopes
@@ -76,6 +77,9 @@ class PreferenceTrainer(Trainer):
         if args.disable_dropout:
             disable_dropout(model)
         model.to(args.device).train()  # the engine is chosen where it will compute
+        if args.activation_checkpointing:
+            checkpoint_activations(model, args.activation_checkpointing_kwargs)
+            args.activation_checkpointing = args.gradient_checkpointing = False  # or the Trainer would do it its way
         self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
         self.reference = reference if self.method.needs_reference else None
         self.meter = Meter()
