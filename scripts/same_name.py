@@ -64,7 +64,8 @@ Every number is printed by `scripts/same_name.py`: TRL's (1.16) and Liger's (0.8
 calling its own; lines marked *formula* are computed from the formula stated, because that code base is not installed here.
 Where TRL and Liger agree with penchant, value and gradient, a test holds them to it
 (`tests/peers/test_same_losses.py`): dpo, hinge, exo, nca, robust_dpo, bco without a running mean, sppo, apo_zero, apo_down,
-discopop in its range, ln_dpo, js_dpo, fkl_dpo, kto, cpo, simpo, alphapo, orpo.
+discopop in its range, ln_dpo, js_dpo, fkl_dpo, aot, aot_unpaired, wpo below its clamp,
+kto, cpo, simpo, alphapo, orpo.
 
 The two pairs of this page, sums in nats:
 
@@ -236,6 +237,22 @@ def squares() -> str:
     )
 
 
+def weights() -> str:
+    collisions = numbers(-5.4, -1.5)
+    rows = {**ROWS, "chosen_mean_log_collision": collisions, "rejected_mean_log_collision": collisions}
+    found = METHODS["wpo"]
+    ours = found.loss(**{name: rows[name] for name in found.inputs}, beta=0.1, reduction="none")
+    return section(
+        "WPO: a weight that is at most 1, or any weight",
+        "The authors' code, and penchant, hold the product of the two answers' weights at 1; TRL does not. The mean "
+        "log Σ_v π(v)² of both answers is -5.4 in pair 1, where the product is e^0.8, and -1.5 in pair 2, where it is e^-2.",
+        [
+            ("penchant `wpo`", "clamped", ours),
+            ("TRL `sigmoid`, use_weighting", "not clamped", trl_dpo(rows, "sigmoid", use_weighting=True)),
+        ],
+    )
+
+
 def fine_tuning() -> str:
     single = trl_dpo(ROWS, "sigmoid", "sft")
     ours = METHODS["dpo_nll"]
@@ -346,7 +363,7 @@ NAMES = """## Names for the same thing
 | ε of `exo` | `label_smoothing` |
 """
 
-SECTIONS = (ipo, smoothing, simpo, kto, alphas, squares, fine_tuning, odds, far, ties)
+SECTIONS = (ipo, smoothing, simpo, kto, alphas, squares, weights, fine_tuning, odds, far, ties)
 
 
 def page() -> str:

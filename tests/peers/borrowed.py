@@ -18,6 +18,7 @@ Rows = Mapping[str, torch.Tensor]
 POLICY = ("policy_chosen_logps", "policy_rejected_logps")
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 LENGTHS = ("chosen_lengths", "rejected_lengths")
+COLLISIONS = ("chosen_mean_log_collision", "rejected_mean_log_collision")
 
 
 def trl_dpo(rows: Rows, *loss_types: str, weights: tuple[float, ...] = (), **settings: Any) -> torch.Tensor:
@@ -47,6 +48,9 @@ def trl_dpo_batch(
     )
     _furnish(trainer, settings)
     outputs, mask = _model_outputs([rows[name] for name in POLICY], [rows[name] for name in LENGTHS])
+    if trainer.use_weighting:
+        collisions = torch.cat([rows[name] for name in COLLISIONS])
+        outputs.log_sum_sq_probs = collisions[:, None].expand_as(outputs.log_probs)
     inputs = {
         "input_ids": torch.zeros(mask.shape, dtype=torch.long),
         "attention_mask": torch.ones_like(mask),

@@ -6,7 +6,19 @@ import re
 
 import pytest
 import torch
-from peers.borrowed import LENGTHS, POLICY, REFERENCE, liger, liger_kto, trl_cpo, trl_dpo, trl_kto, trl_orpo
+from peers.borrowed import (
+    COLLISIONS,
+    LENGTHS,
+    POLICY,
+    REFERENCE,
+    liger,
+    liger_kto,
+    trl_cpo,
+    trl_dpo,
+    trl_dpo_batch,
+    trl_kto,
+    trl_orpo,
+)
 
 from penchant.objectives import METHODS
 
@@ -44,7 +56,8 @@ def ours(method: str, rows: dict[str, torch.Tensor], **constants: object) -> tor
         "log_ratio_baseline": torch.tensor(0.0, dtype=torch.float64),
     }
     inputs = {name: known[name] for name in found.inputs}
-    return found.loss(**inputs, **found.with_constants(constants), reduction="none")
+    reduction = {} if found.couples_rows else {"reduction": "none"}
+    return found.loss(**inputs, **found.with_constants(constants), **reduction)
 
 
 def per_token(rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -96,13 +109,29 @@ def test_every_loss_type_of_the_dpo_trainer_is_accounted_for():
     with pytest.raises(ValueError, match="Unknown loss type") as refusal:
         trl_dpo(drawn(0), "nonsense")
     named = set(re.findall(r"'(\w+)'", str(refusal.value)))
-    compared = {loss_type for loss_type, _, _ in SAME_IN_TRL.values()} | {"ipo", "sft"}
-    assert named == compared | {"aot", "aot_unpaired"}  # these couple the batch
+    compared = {loss_type for loss_type, _, _ in SAME_IN_TRL.values()}
+    assert named == compared | {"ipo", "sft", "aot", "aot_unpaired"}  # each has a test of its own below
 
 
 def test_ipo_per_token():
     rows = drawn(3)
     agree(ours("ipo", per_token(rows)), trl_dpo(rows, "ipo"), rows)
+
+
+@pytest.mark.parametrize("method", ("aot", "aot_unpaired"))
+def test_sorted_batches(method):
+    rows = drawn(11)
+    agree(ours(method, rows, beta=0.1), trl_dpo_batch(rows, method)[0], rows)
+
+
+def test_wpo_below_its_clamp():
+    """The weight is at most 1 here; where it is, TRL's, which has no clamp, is the same."""
+    rows = drawn(12)
+    means = {
+        name: rows[policy].detach() / rows[size] for name, policy, size in zip(COLLISIONS, POLICY, LENGTHS, strict=True)
+    }
+    rows |= {name: mean + 0.4 for name, mean in means.items()}
+    agree(ours("wpo", rows, beta=0.1), trl_dpo(rows, "sigmoid", use_weighting=True), rows)
 
 
 def test_dpo_with_fine_tuning():
