@@ -50,6 +50,8 @@ def test_demo_runs_through_on_a_tiny_model(monkeypatch, tmp_path, tiny_model_fol
     assert 0 <= numbers["wins"]["value"] <= 1
     assert len((tmp_path / "demo" / "held_out_answers.jsonl").read_text().splitlines()) == 2
     assert "wins against before" in capsys.readouterr().out
+    assert len((tmp_path / "demo" / "record" / "samples.jsonl").read_text().splitlines()) == 3
+    assert "is preferred." in (tmp_path / "demo" / "report.html").read_text()
 
 
 @real_model

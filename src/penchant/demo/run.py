@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from rich.table import Table
 from penchant.demo.assets import PAIRS, held_out_questions, smollm2_path
 from penchant.evaluation import Answer, Share, is_complete, preference, sample_answers, wilson, words
 from penchant.models import LoadedModel, load_model
+from penchant.report import record, write_report
 from penchant.training import TrainResult, train
 from penchant.training.precision import fast_float32
 from penchant.training.run_folder import check_free
@@ -31,6 +33,7 @@ SETTINGS: dict[str, Any] = {
 MAX_NEW_TOKENS = 128
 TEMPERATURE = 0.7
 SEED = 7
+REPORTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def run_demo(output_dir: str) -> Comparison:
     comparison = Comparison(questions, before, after)
     _write(folder, comparison, result)
     _show(console, comparison, result)
+    console.print(f"report     {write_report([folder])}", highlight=False, soft_wrap=True)
     console.print(f"\nrun folder: {folder} ({time.monotonic() - start:.0f} s in all)", highlight=False)
     return comparison
 
@@ -142,3 +146,15 @@ def _write(folder: Path, comparison: Comparison, result: TrainResult) -> None:
         "reward_accuracy": result.metrics.get("eval_rewards/accuracies"),
     }
     (folder / "demo.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    note = f"temperature {TEMPERATURE}, at most {MAX_NEW_TOKENS} tokens; the verdict is the demo's rule"
+    record.write_lines(folder, record.SAMPLES, record.Head("held-out", note), _samples(comparison))
+
+
+def _samples(comparison: Comparison) -> list[record.Sample]:
+    """The first questions with both answers, for the report."""
+    words = {1.0: "The new answer is preferred.", 0.5: "Neither is preferred.", 0.0: "The old answer is preferred."}
+    rows = zip(comparison.questions, comparison.before, comparison.after, strict=True)
+    return [
+        record.Sample(question, _shown(before), _shown(after), words[preference(after, before)])
+        for question, before, after in itertools.islice(rows, REPORTED)
+    ]

@@ -218,7 +218,8 @@ def length_bins(difference: Array) -> list[str]:
     """
     middle = [f"{low} to {high - 1}" for low, high in itertools.pairwise(LENGTH_EDGES)]
     names = [f"below {LENGTH_EDGES[0]}", *middle, f"{LENGTH_EDGES[-1]} and more"]
-    return [names[int(np.searchsorted(LENGTH_EDGES, one, side="right"))] for one in difference]
+    places = np.asarray(np.searchsorted(LENGTH_EDGES, difference, side="right"))
+    return [names[at] for at in places.tolist()]
 
 
 def _by(words: Sequence[str], rewards: Rewards, bootstrap: ClusterBootstrap) -> dict[str, GroupResult]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from penchant.evaluation.pairs import paired_test
 from penchant.report.charts import Chart, over_steps
-from penchant.report.numbers import Pairs, prompts_of, rewards_of, student
+from penchant.report.numbers import Pairs, moved, prompts_of, rewards_of
 from penchant.report.read import Run
 from penchant.report.text import number
 
@@ -68,7 +68,7 @@ def _constant(run: Run, name: str) -> str:
 
 
 def _cells(run: Run, pairs: Pairs | None) -> list[str]:
-    kl = student(run.facts.kl)
+    kl = moved(run)
     return [
         f"{run.steps:,}",
         "–" if pairs is None else f"{pairs.accuracy} of {pairs.accuracy.n:,}",
@@ -83,7 +83,7 @@ def _frontier(runs: Sequence[Run], names: Sequence[str], numbers: Sequence[Pairs
     """Accuracy against KL: what a run bought, and what it paid. Runs that another beats on both are off the line."""
     points = []
     for name, run, pairs in zip(names, runs, numbers, strict=True):
-        kl = student(run.facts.kl)
+        kl = moved(run)
         if pairs is not None and kl is not None:
             points.append((kl.value, pairs.accuracy, name))
     if len(points) < 2:

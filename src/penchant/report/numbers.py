@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -118,6 +118,12 @@ def rewards_of(run: Run) -> Rewards:
     """The rewards as ``penchant evaluate`` takes them."""
     rewards = np.array([row.rewards for row in run.rows])
     return Rewards(run.facts.name, rewards[:, 0], rewards[:, 1])
+
+
+def moved(run: Run) -> Estimate | None:
+    """The mean KL to the start, nats per token; its interval ends at 0, which a KL cannot pass."""
+    found = student(run.facts.kl)
+    return found and replace(found, low=max(found.low, 0.0))  # NaN stays NaN
 
 
 def prompts_of(run: Run) -> Array:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from penchant.evaluation.statistics import Estimate
-from penchant.report.numbers import Answers, Pairs, correlation, student
+from penchant.report.numbers import Answers, Pairs, correlation, moved
 from penchant.report.read import Run
 from penchant.report.text import number, percent
 
@@ -47,7 +47,7 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
             "These rows were trained on, so this says how well they were fitted and nothing about new ones: "
             "--eval-split 0.1 sets rows aside."
         )
-    kl = student(run.facts.kl)
+    kl = moved(run)
     if kl is not None:
         found.append(f"The model moved {_with_interval(kl)} nats per token (KL) from where it started.")
     return found
@@ -113,7 +113,7 @@ def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
             found.append(Card("Chosen log-prob", _signed(chosen.value), f"nats, change; {_interval(chosen)}", tone))
     if answers is not None and answers.ranked is not None:
         found.append(Card("Desirable ranked higher", percent(answers.ranked), f"{len(run.rows):,} {which} answers"))
-    kl = student(run.facts.kl)
+    kl = moved(run)
     if kl is not None:
         found.append(Card("KL to the start", number(kl.value), f"nats per token; {_interval(kl)}"))
     loss = _last(run, "eval_loss") or _last(run, "loss")
