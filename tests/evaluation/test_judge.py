@@ -187,6 +187,21 @@ def test_commands_that_fail_are_told_apart(here):
             judged(here, COMMAND, mode="rate", patience=Patience(1.5, 0), answers=rows.name)
 
 
+@pytest.mark.parametrize("kind", ["command", "rule"])
+def test_who_stops_listening_does_not_wait_for_the_judge(here, kind):
+    command(here, "import time; time.sleep(60 if row['answer'] == 'slow' else 0); print(1.0)")
+    wait = "def slow(prompt, answer):\n    while answer == 'slow': pass\n    return 1.0\n"
+    (here / "rules.py").write_text(wait)
+    spec, mode = (COMMAND, "rate") if kind == "command" else ("rules.py:slow", None)
+    judge = judge_named(spec, mode=mode, patience=Patience(50.0, 3, jobs=2), models=ModelSettings())
+    began = time.monotonic()
+    replies = judge.replies([Question("p", ("slow",)), Question("p", ("quick",))])
+    assert next(replies)[1].value == 1.0
+    replies.close()
+    assert time.monotonic() - began < 30
+    assert [reply.value for _, reply in judge.replies([Question("p", ("quick",))])] == [1.0]
+
+
 def test_a_prompt_of_100_kb_reaches_rule_and_command(here):
     write_jsonl(here / "long.jsonl", [{"prompt": "why \u00e9 " * 20_000, "completion": "x" * 100_000}])
     assert judged(here, "rules.py:rate", answers="long.jsonl")[1][0]["scores"] == [100_000]

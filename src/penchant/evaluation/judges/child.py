@@ -35,7 +35,7 @@ class Child:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._left, self._errors = b"", b""
+        self._left, self._errors, self._over = b"", b"", False
         self._drain = threading.Thread(target=self._keep_errors, daemon=True)
         self._drain.start()
 
@@ -117,7 +117,10 @@ class Child:
         return self._errors.decode("utf-8", "replace")
 
     def end(self) -> None:
-        """Kill it and everything that it started."""
+        """Kill it and everything that it started; once, because its number may belong to another afterwards."""
+        if self._over:
+            return
+        self._over = True
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -7,9 +7,10 @@ import json
 import queue
 import shlex
 import sys
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class _Program:
 
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
+        self._over = threading.Event()
+        self._children: set[Child] = set()
 
     def replies(self, questions: Sequence[Question]) -> Iterator[tuple[int, Reply]]:
         """Few questions are ahead of the answers, so that whoever stops listening has paid for little.
@@ -44,6 +47,7 @@ class _Program:
         Raises:
             InputError: at GIVE_UP faults in a row.
         """
+        self._over.clear()
         waiting, in_a_row = iter(enumerate(questions)), 0
         pool = ThreadPoolExecutor(self.patience.jobs)
         under_way: dict[Future[Reply], int] = {}
@@ -62,24 +66,33 @@ class _Program:
                         what = f"the judge failed {in_a_row} times in a row, the last time so: {reply.fault}"
                         raise InputError(what, where=self.name, fix=MEND)
         finally:
-            self._stop()
+            self._over.set()
+            for child in list(self._children):
+                self._end(child)
             pool.shutdown(wait=True, cancel_futures=True)
-            self._stop()
 
     def _patiently(self, question: Question) -> Reply:
         reply = self._ask(question)
         for count in range(self.patience.retries):
-            if reply.fault is None:
+            if reply.fault is None or self._over.wait(_PAUSE * 2**count):
                 break
-            time.sleep(_PAUSE * 2**count)
             reply = self._ask(question)
         return reply
 
     def _ask(self, question: Question) -> Reply:
         raise NotImplementedError
 
-    def _stop(self) -> None:
-        """End what still runs."""
+    def _run(self, command: str | Sequence[str]) -> Child:
+        """A child that ends at the latest when nobody listens any more."""
+        child = Child(command)
+        self._children.add(child)
+        if self._over.is_set():
+            child.end()
+        return child
+
+    def _end(self, child: Child) -> None:
+        child.end()
+        self._children.discard(child)
 
 
 class CommandJudge(_Program):
@@ -95,30 +108,23 @@ class CommandJudge(_Program):
         super().__init__(patience)
         self.name, self.compares, self._command = command, compares, command
         self.identity = digest("command", command, compares, *map(_content, _files_in(command)))
-        self._running: set[Child] = set()
 
     def _ask(self, question: Question) -> Reply:
-        child = Child(self._command)
-        self._running.add(child)
+        child = self._run(self._command)
         try:
             child.send(json.dumps(question.shown()).encode(), close=True)
             raw = child.rest(self.patience.seconds).decode("utf-8", "replace").strip()
         except ChildError as error:
-            child.end()
+            self._end(child)
             said = tail(child.errors())
             return Reply(None, said, f"the command {error}{f': {said}' if said else ''}", answered=False)
         finally:
-            child.end()
-            self._running.discard(child)
+            self._end(child)
         try:
             value = json.loads(raw)
         except (ValueError, RecursionError):
             value = raw
         return read_reply(value, raw, compares=self.compares)
-
-    def _stop(self) -> None:
-        for child in list(self._running):
-            child.end()
 
 
 class RuleJudge(_Program):
@@ -144,15 +150,13 @@ class RuleJudge(_Program):
         self._command = [sys.executable, "-m", "penchant.evaluation.judges.rule_worker", str(path), function]
         self._path = path
         self._idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
-        self._all: set[Child] = set()
         child, answers = self._start()
         self._idle.put(child)
         self.compares = answers == 2
         self.identity = digest("rule", function, _content(path))
 
     def _start(self) -> tuple[Child, int]:
-        child = Child(self._command)
-        self._all.add(child)
+        child = self._run(self._command)
         try:
             told = json.loads(child.line(_START_SECONDS))
         except (ChildError, ValueError) as error:
@@ -165,10 +169,7 @@ class RuleJudge(_Program):
         return child, told["answers"]
 
     def _ask(self, question: Question) -> Reply:
-        try:
-            child = self._idle.get_nowait()
-        except queue.Empty:
-            child, _ = self._start()
+        child = self._waiting_child() or self._start()[0]
         child.send(json.dumps(question.shown()).encode() + b"\n")
         try:
             raw = child.line(self.patience.seconds).decode()
@@ -182,14 +183,14 @@ class RuleJudge(_Program):
             return Reply(None, raw, f"the rule raised {told['error']}", answered=False)
         return read_reply(told["reply"], json.dumps(told["reply"], ensure_ascii=False), compares=self.compares)
 
-    def _end(self, child: Child) -> None:
-        child.end()
-        self._all.discard(child)
-
-    def _stop(self) -> None:
-        self._idle = queue.SimpleQueue()
-        for child in list(self._all):
-            self._end(child)
+    def _waiting_child(self) -> Child | None:
+        """A worker without a question; those that were ended meanwhile are passed over."""
+        with suppress(queue.Empty):
+            while True:
+                child = self._idle.get_nowait()
+                if child in self._children:
+                    return child
+        return None
 
 
 def _content(path: Path) -> str:
