@@ -123,8 +123,4 @@ class Child:
         self._over = True
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with suppress(OSError, ValueError):
-                pipe.close()
+        self._process.wait()  # its pipes stay open: a thread that waits for one would not see the end if it were closed
