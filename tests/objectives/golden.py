@@ -1,7 +1,7 @@
 """Golden rows against a function, on any array library: what does not agree, in words.
 
-All rows of a function with the same constants are one call, brought to one of two shapes: JAX compiles every operation
-anew for every shape.
+All rows of a function with the same constants are one call, brought to one shape: JAX compiles every operation anew for
+every shape.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from objectives.libraries import Library
 from objectives.rows.recipe import Row
 
-SHAPES = (12, 24)
+ROWS_A_CALL = 24
 CANCELLING = {
     "soft_dpo",
     "reward_aware",
@@ -60,8 +60,7 @@ def _complaints(rows: list[Row], function: Callable[..., Any], library: Library,
     ]
     count = len(columns[0])
     if not recipe.couples_rows:
-        size = next(shape for shape in (*SHAPES, count) if shape >= count)
-        columns = [np.resize(column, (size, *column.shape[1:])) for column in columns]
+        columns = [np.resize(column, (max(count, ROWS_A_CALL), *column.shape[1:])) for column in columns]
     options = constants | ({"reduction": "none"} if row_wise(rows[0]) else {})
 
     def call(*arrays: Any) -> Any:

@@ -175,7 +175,7 @@ def test_second_derivatives_are_finite(any_objective, points):
 def test_jit_over_some_inputs_while_others_are_closed_over(any_objective, points, jax_library):
     """Lengths and labels are often fixed data, captured by the function that is compiled."""
     objective = any_objective
-    first, *others = jax_library.arrays(points(objective, 20))
+    first, *others = jax_library.arrays(points(objective, 24))
     compiled = jax.jit(lambda column: objective.loss(column, *others))
     assert float(compiled(first)) == close(objective.loss(first, *others))
 
@@ -186,7 +186,7 @@ def test_constants_may_be_traced(any_objective, points, autodiff):
     if not objective.constants:
         pytest.skip("no constants")
     constant = objective.constants[0]
-    columns = autodiff.arrays(points(objective, 20))
+    columns = autodiff.arrays(points(objective, 24))
 
     def loss(value):
         return objective.loss(*columns, **{constant: value})

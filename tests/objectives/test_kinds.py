@@ -34,9 +34,9 @@ def test_lists_give_a_list_or_a_float(objective, points):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_arrays_give_arrays_of_their_library_and_type(objective, points, library, dtype):
-    columns = library.arrays(points(objective, 3), dtype)
+    columns = library.arrays(points(objective, 24), dtype)
     each = objective.loss(*columns, reduction="none")
-    assert isinstance(each, library.kind) and tuple(each.shape) == (3,)
+    assert isinstance(each, library.kind) and tuple(each.shape) == (24,)
     assert str(each.dtype).endswith(dtype)
     plain = np.asarray(each)
     for reduction, expected in (("mean", plain.mean()), ("sum", plain.sum())):
@@ -48,13 +48,13 @@ def test_arrays_give_arrays_of_their_library_and_type(objective, points, library
 
 
 def test_mean_is_the_default(objective, points, library):
-    columns = library.arrays(points(objective, 3))
+    columns = library.arrays(points(objective, 24))
     assert float(objective.loss(*columns)) == float(objective.loss(*columns, reduction="mean"))
 
 
 @pytest.mark.parametrize("kind", ["python number", "0-dimensional array"])
 def test_a_scalar_serves_every_row_with_all_its_digits(objective, points, library, kind):
-    columns = points(objective, 3)
+    columns = points(objective, 24)
     spread = [columns[0], *(np.broadcast_to(column[0], column.shape) for column in columns[1:])]
     one = (lambda column: column[0].tolist()) if kind == "python number" else (lambda column: library.array(column[0]))
     result = objective.loss(library.array(columns[0]), *map(one, columns[1:]), reduction="none")
