@@ -7,6 +7,7 @@ from cyclopts import App
 import penchant
 from penchant.cli.check import check
 from penchant.cli.compare import compare
+from penchant.cli.convert import convert
 from penchant.cli.demo import demo
 from penchant.cli.evaluate import evaluate
 from penchant.cli.explain import explain
@@ -30,7 +31,7 @@ app = App(
     version_flags=["--version"],
 )
 for command in (
-    *(train, plan, report, lint, show, evaluate, sample, judge, compare, score, logps, merge),
+    *(train, plan, report, lint, show, convert, evaluate, sample, judge, compare, score, logps, merge),
     *(methods, explain, check, practice, demo),
 ):
     app.command(command)

@@ -8,10 +8,10 @@ from typing import Generic, TypeVar
 
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, TokenAnswer, TokenList, TokenPair
+from penchant.tokens.cache import TokenCache
 from penchant.tokens.template import PromptStyle
-from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
-
-BATCH = 1000
+from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit
+from penchant.tokens.whole import whole_rows
 
 Row = TypeVar("Row", TokenPair, TokenAnswer, TokenList)
 
@@ -26,6 +26,7 @@ class Encoding(Generic[Row]):
     cut: list[str] = field(default_factory=list)
     same_after_cut: list[str] = field(default_factory=list)
     merged: int = 0
+    cached: bool = False
 
     def report(self, settings: EncodeSettings) -> list[str]:
         """Lines for the run's summary: what was kept, and every kind of loss with its count."""
@@ -41,38 +42,41 @@ class Encoding(Generic[Row]):
             lines.append(f"{count} rows dropped, answers equal after the cut (first: {first})")
         if self.merged:
             lines.append(f"{self.merged} answers whose first token would merge with the prompt; tokenised on their own")
+        if self.cached:
+            lines.append("tokens from the cache")
         return lines
 
 
-def encode_pairs(pairs: Sequence[PreferencePair], style: PromptStyle, settings: EncodeSettings) -> Encoding[TokenPair]:
-    """Tokenise pairs; the prompt's tokens are the same for both answers.
+def encode_pairs(
+    pairs: Sequence[PreferencePair | TokenPair],
+    style: PromptStyle,
+    settings: EncodeSettings,
+    cache: TokenCache | None = None,
+) -> Encoding[TokenPair]:
+    """Tokenise pairs; the prompt's tokens are the same for all answers. Rows that are tokens already are only fitted.
 
     Raises:
         InputError: if no row is left.
     """
     result: Encoding[TokenPair] = Encoding(total=len(pairs))
-    for start in range(0, len(pairs), BATCH):
-        batch = pairs[start : start + BATCH]
-        prompts = [style.render(pair.prompt, pair.source, pair.template_args) for pair in batch]
-        answers = [(pair.chosen, pair.rejected, *([] if pair.gold is None else [pair.gold])) for pair in batch]
-        tokenised = tokenise(prompts, answers, style)
-        for pair, whole in zip(batch, tokenised, strict=True):
-            fitted = fitted_row(whole, settings, style, result, pair.source)
-            if fitted is None:
-                continue
-            prompt, (winner, loser, *gold) = fitted
-            weights = _token_weights(pair, whole, fitted[1])
-            if winner == loser:
-                result.same_after_cut.append(pair.source)
-            else:
-                result.rows.append(
-                    TokenPair(prompt, winner, loser, pair.source, pair.numbers, gold[0] if gold else None, weights)
-                )
+    tokenised, result.cached = whole_rows(pairs, style, cache)
+    for pair, whole in zip(pairs, tokenised, strict=True):
+        fitted = fitted_row(whole, settings, style, result, pair.source)
+        if fitted is None:
+            continue
+        prompt, (winner, loser, *gold) = fitted
+        weights = _token_weights(pair, whole, fitted[1])
+        if winner == loser:
+            result.same_after_cut.append(pair.source)
+        else:
+            result.rows.append(
+                TokenPair(prompt, winner, loser, pair.source, pair.numbers, gold[0] if gold else None, weights)
+            )
     return nonempty(result, settings)
 
 
 def _token_weights(
-    pair: PreferencePair, whole: Tokenised, fitted: tuple[list[int], ...]
+    pair: PreferencePair | TokenPair, whole: Tokenised, fitted: tuple[list[int], ...]
 ) -> tuple[tuple[float, ...], ...] | None:
     """The weights of the pair's tokens, cut as its answers were."""
     if pair.token_weights is None:
@@ -88,7 +92,12 @@ def _token_weights(
 
 
 def encode_answers(
-    answers: Sequence[LabelledAnswer], style: PromptStyle, settings: EncodeSettings, *, mismatched: bool = True
+    answers: Sequence[LabelledAnswer | TokenAnswer],
+    style: PromptStyle,
+    settings: EncodeSettings,
+    cache: TokenCache | None = None,
+    *,
+    mismatched: bool = True,
 ) -> Encoding[TokenAnswer]:
     """Tokenise labelled answers, each with an answer to another prompt (for KTO's KL estimate) if it is wanted.
 
@@ -96,15 +105,12 @@ def encode_answers(
         InputError: if no row is left, or all rows have the same prompt and mismatched answers are wanted.
     """
     result: Encoding[TokenAnswer] = Encoding(total=len(answers))
-    for start in range(0, len(answers), BATCH):
-        batch = answers[start : start + BATCH]
-        prompts = [style.render(answer.prompt, answer.source, answer.template_args) for answer in batch]
-        tokenised = tokenise(prompts, [(answer.completion,) for answer in batch], style)
-        for answer, whole in zip(batch, tokenised, strict=True):
-            fitted = fitted_row(whole, settings, style, result, answer.source)
-            if fitted is not None:
-                prompt, (ids,) = fitted
-                result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, [], answer.numbers))
+    tokenised, result.cached = whole_rows(answers, style, cache)
+    for answer, whole in zip(answers, tokenised, strict=True):
+        fitted = fitted_row(whole, settings, style, result, answer.source)
+        if fitted is not None:
+            prompt, (ids,) = fitted
+            result.rows.append(TokenAnswer(prompt, ids, answer.label, answer.source, [], answer.numbers))
     nonempty(result, settings)
     if mismatched:
         result.rows = mismatch(result.rows, settings.max_length)

@@ -72,6 +72,8 @@ class PreferenceConfig(TrainingArguments):
         packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
+        token_cache: Where token rows are kept for the next run on the same data: a folder, ``auto`` for the user's
+            cache folder, or ``none``.
         chat_template: ``auto`` (the tokenizer's, if it has one) or ``none``.
         lora: Train an adapter; false trains all weights.
         lora_r: Rank of the adapter.
@@ -108,6 +110,7 @@ class PreferenceConfig(TrainingArguments):
     packing: bool = True
     max_length: int = 1024
     truncation: str = "drop"
+    token_cache: str = "auto"  # noqa: S105 - tokens of text, no password
     chat_template: str = "auto"
     lora: bool = True
     lora_r: int = 16

@@ -18,7 +18,15 @@ from penchant.doctor.report import Report
 from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
-from penchant.tokens import EncodeSettings, Encoding, PromptStyle, encode_answers, encode_lists, encode_pairs
+from penchant.tokens import (
+    EncodeSettings,
+    Encoding,
+    PromptStyle,
+    TokenCache,
+    encode_answers,
+    encode_lists,
+    encode_pairs,
+)
 from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
@@ -265,7 +273,7 @@ def _encode(
     method: Method, rows: Any, held_out: Any, style: PromptStyle, config: PreferenceConfig, say: Callable[[str], None]
 ) -> tuple[list[Any], list[Any]]:
     """Token rows for training and evaluation, with every loss of rows said."""
-    settings = EncodeSettings(config.max_length, config.truncation)
+    settings, cache = EncodeSettings(config.max_length, config.truncation), TokenCache.named(config.token_cache)
     encoded: list[list[Any]] = []
     for part in (rows, held_out):
         if not part:
@@ -273,12 +281,12 @@ def _encode(
             continue
         result: Encoding[Any]
         if method.data == "pairs":
-            result = encode_pairs(part, style, settings)
+            result = encode_pairs(part, style, settings, cache)
         elif method.data == "lists":
-            result = encode_lists(part, style, settings)
+            result = encode_lists(part, style, settings, cache)
         else:
             estimated = "z_ref" in method.inputs and config.fixed_z_ref is None
-            result = encode_answers(part, style, settings, mismatched=estimated)
+            result = encode_answers(part, style, settings, cache, mismatched=estimated)
         say("tokens     " + "; ".join(result.report(settings)))
         encoded.append(result.rows)
     return encoded[0], encoded[1]
