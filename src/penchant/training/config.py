@@ -256,6 +256,11 @@ class PreferenceConfig(TrainingArguments):
         self.micro_batch_tokens = self.micro_batch_tokens or DEFAULT_TOKENS
 
     def _refuse_unsupported(self) -> None:
+        for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
+            if os.environ.get(variable, "false").lower() in ("1", "true", "yes"):
+                silent = "; on a CPU accelerate would run DDP without a word" if name == "FSDP" else ""
+                fix = f"Use accelerate launch with DDP (distributed_type MULTI_GPU){silent}"
+                raise InputError(f"{name} is asked for by accelerate launch, and is not supported", fix=fix)
         defaults = {f.name: f.default for f in dataclasses.fields(TrainingArguments)}
         defaults["include_num_input_tokens_seen"] = "no"
         for name, reason in _REFUSED.items():
