@@ -90,8 +90,6 @@ def test_a_value_no_published_run_used_is_told():
 def test_asking_for_checkpoints_switches_them_on(tmp_path):
     assert config(tmp_path).save_strategy == "no"
     assert config(tmp_path, save_steps=5).save_strategy == "steps"
-<<<<<<< HEAD
-=======
 
 
 def test_fast_float32_is_exact_or_off_and_restored():
@@ -110,4 +108,3 @@ def test_sharding_is_refused_and_not_changed_in_silence(name, tmp_path, monkeypa
     monkeypatch.setenv(f"ACCELERATE_USE_{name.upper()}", "true")
     with pytest.raises(InputError, match=f"{name} is asked for by accelerate launch, and is not supported"):
         config(tmp_path)
->>>>>>> f7975a0 (Sharding asked for by a launcher is refused in words; what scale takes, and what was tried)
