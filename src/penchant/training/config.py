@@ -152,6 +152,7 @@ class PreferenceConfig(TrainingArguments):
         if self.save_steps is not None and self.save_strategy == "no":
             self.save_strategy = "steps"
         self.save_steps = self.save_steps or 500
+        _refuse_sharding()
         super().__post_init__()
         self._settle_budget()
         if self.n_gpu > 1:
@@ -256,11 +257,6 @@ class PreferenceConfig(TrainingArguments):
         self.micro_batch_tokens = self.micro_batch_tokens or DEFAULT_TOKENS
 
     def _refuse_unsupported(self) -> None:
-        for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
-            if os.environ.get(variable, "false").lower() in ("1", "true", "yes"):
-                silent = "; on a CPU accelerate would run DDP without a word" if name == "FSDP" else ""
-                fix = f"Use accelerate launch with DDP (distributed_type MULTI_GPU){silent}"
-                raise InputError(f"{name} is asked for by accelerate launch, and is not supported", fix=fix)
         defaults = {f.name: f.default for f in dataclasses.fields(TrainingArguments)}
         defaults["include_num_input_tokens_seen"] = "no"
         for name, reason in _REFUSED.items():
@@ -304,3 +300,12 @@ class PreferenceConfig(TrainingArguments):
     def full_constants(self) -> dict[str, Any]:
         """All constants of the method, defaults included."""
         return get_method(self.method).with_constants(self.constants)
+
+
+def _refuse_sharding() -> None:
+    """See that the launcher asks for nothing that would run as something else."""
+    for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
+        if os.environ.get(variable, "false").lower() in ("1", "true", "yes"):
+            silent = "; on a CPU accelerate would run DDP without a word" if name == "FSDP" else ""
+            fix = f"Use accelerate launch with DDP (distributed_type MULTI_GPU){silent}"
+            raise InputError(f"{name} is asked for by accelerate launch, and is not supported", fix=fix)
