@@ -54,3 +54,32 @@ def lint() -> str:
     what = f"{measured['rows']:,} pairs, {measured['megabytes'] / 1e3:.2f} GB as JSON Lines"
     alone = f"The rules alone, with rows made on the fly, peak at {measured['rules_alone_peak_rss_mb']:.0f} MB."
     return "\n".join([f"{what}, on one core:", "", *lines, "", alone])
+
+
+def gpu_speed() -> str:
+    """Median seconds of a step and peak memory on a GPU: steps by each way, and whole trainers."""
+    results = json.loads((RESULTS / "gpu.json").read_text())
+    lines = ["| step | prompt | seconds | slowest | peak GB |", "|" + " --- |" * 5]
+    for section, kind in (("speed", ""), ("trainers", ", whole trainer")):
+        for name, found in results[section].items():
+            if isinstance(found, dict):
+                way, prompt = name.split(", prompt ")
+                slowest = max(found["seconds"])
+                lines.append(
+                    f"| {way}{kind} | {prompt} | {found['median']:.3f} | {slowest:.3f} | {found['peak_gb']:.1f} |"
+                )
+    return "\n".join(lines)
+
+
+def gpu_exactness() -> str:
+    """By number type, the largest error over the families of log-probs (by their size) and gradients (norms)."""
+    families = json.loads((RESULTS / "gpu.json").read_text())["exactness"]
+    lines = ["| type | families | rows | log-probs | gradients |", "|" + " --- |" * 5]
+    for dtype in ("float64", "float32", "bfloat16"):
+        kept = [family[dtype] for family in families.values() if dtype in family]
+        tiers = [one["rows"] for one in kept]
+        chosen = "chosen: " + ", ".join(f"{tiers.count(t)} {t}" for t in dict.fromkeys(tiers))
+        for way, what in (("plain", "plain"), ("chosen", chosen)):
+            value, slope = (max(one[way][key] for one in kept) for key in ("value_error", "gradient_error"))
+            lines.append(f"| {dtype} | {len(kept)} | {what} | {value:.1e} | {slope:.1e} |")
+    return "\n".join(lines)
