@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent / "tests"))
 HAVE_SYBIL = find_spec("sybil") is not None
 
 if HAVE_SYBIL:
-    from docs_blocks import pytest_collect_file, pytest_collection_modifyitems
+    from docs_blocks import pytest_collect_file, pytest_xdist_make_scheduler
 
-    __all__ = ["pytest_collect_file", "pytest_collection_modifyitems"]
+    __all__ = ["pytest_collect_file", "pytest_xdist_make_scheduler"]
 
 
 def pytest_report_header() -> list[str]:

@@ -24,7 +24,6 @@ from typing import Any
 import pytest
 from sybil import Document, Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
-from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import CodeBlockParser
 
 ROOT = Path(__file__).parents[1]
@@ -152,8 +151,14 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The blocks of a page share a folder, so they go to one process."""
-    for item in items:
-        if isinstance(item, SybilItem):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The blocks of a page share a folder and names, so they go to one process."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Pages(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            page, is_page, _ = nodeid.partition(".md::")
+            return page if is_page else super()._split_scope(nodeid)
+
+    return Pages(config, log)

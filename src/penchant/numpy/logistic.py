@@ -117,7 +117,8 @@ def dr_dpo_loss(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, bet
     """
     scaled, _ = _dr_dpo_parts("dr_dpo_loss", log_ratio_w, log_ratio_l, beta, beta_prime)
     top = scaled.max()
-    return float(-beta_prime * (top + np.log(np.mean(np.exp(scaled - top)))))
+    # a mean near 1 keeps its last digits as a mean near 0
+    return float(-beta_prime * (top + np.log1p(np.mean(np.expm1(scaled - top)))))
 
 
 def dr_dpo_grad(log_ratio_w: Values, log_ratio_l: Values, beta: float = 0.1, beta_prime: float = 1.0) -> PairGrad:
