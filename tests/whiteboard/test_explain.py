@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from penchant import numpy as oracle
 from penchant.errors import InputError
 from penchant.objectives import METHODS
 from penchant.whiteboard.explain import EXAMPLE, as_markdown, as_text, explain, slopes
+from penchant.whiteboard.inputs import sample_rows
 from penchant.whiteboard.prose import PROSE
 from penchant.whiteboard.subjects import get_subject
+from penchant.whiteboard.walkthroughs import WALKTHROUGHS
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -55,3 +58,11 @@ def test_advice_is_given_to_methods_of_the_catalogue_once():
 def test_constants_are_told_in_the_docstring_words():
     told = next(section.text for section in explain("dpop") if section.title == "Constants")
     assert "0.3 in the paper" in told and "lambda = 50.0" in told
+
+
+@pytest.mark.parametrize("name", WALKTHROUGHS)
+def test_the_steps_of_a_page_end_in_the_loss(name: str) -> None:
+    subject = get_subject(name)
+    rows = sample_rows(50, subject.extras)
+    rows |= {constant: np.full(50, float(value)) for constant, value in subject.constants.items()}
+    np.testing.assert_allclose(WALKTHROUGHS[name].loss(rows), subject.formula.loss(rows), rtol=1e-9, atol=1e-12)

@@ -18,6 +18,7 @@ from penchant.whiteboard.anatomy import ANATOMIES, Anatomy
 from penchant.whiteboard.inputs import CATALOGUE_ROLES, CONSTANT_ROLES, POLICY_ROLES, ROLE_NAMES, VIEWS, sample_rows
 from penchant.whiteboard.prose import PROSE
 from penchant.whiteboard.subjects import Subject, checkable, get_subject, others
+from penchant.whiteboard.walkthroughs import WALKTHROUGHS
 
 EXAMPLE = {
     "pw": -12.0,
@@ -84,7 +85,7 @@ def explain(name: str) -> list[Section]:
     prose = PROSE.get(name)
     sections = [Section("In one line", prose.memory if prose else _sentence(method.key_difference))]
     sections += [Section("Formula", f"L = {method.formula}", True), Section("Symbols", _symbols(method, subject))]
-    anatomy = ANATOMIES.get(name)
+    anatomy = ANATOMIES.get(name) or WALKTHROUGHS.get(name)
     if anatomy is not None:
         sections += [Section("Pseudocode", _pseudocode(anatomy, subject), True), Section("Steps", _steps(anatomy))]
     if prose:
