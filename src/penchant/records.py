@@ -82,7 +82,10 @@ class RankedAnswers:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """A preference pair as token ids; the boundary between prompt and answer is the one between the lists."""
+    """A preference pair as token ids; the boundary between prompt and answer is the one between the lists.
+
+    A ``filler``, here and below, is a copy that fills up a process's share of a step and weighs nothing in it.
+    """
 
     prompt_ids: list[int]
     chosen_ids: list[int]
@@ -91,6 +94,7 @@ class TokenPair:
     numbers: Numbers = field(default_factory=dict)
     gold_ids: list[int] | None = None
     token_weights: tuple[tuple[float, ...], ...] | None = None
+    filler: bool = False
 
     @property
     def answers(self) -> list[list[int]]:
@@ -108,6 +112,7 @@ class TokenAnswer:
     source: str
     mismatched_ids: list[int]
     numbers: Numbers = field(default_factory=dict)
+    filler: bool = False
 
     @property
     def answers(self) -> list[list[int]]:
@@ -124,6 +129,7 @@ class TokenList:
     scores: tuple[float, ...]
     source: str
     numbers: Numbers = field(default_factory=dict)
+    filler: bool = False
 
 
 TokenRow: TypeAlias = TokenPair | TokenAnswer | TokenList

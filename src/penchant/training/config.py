@@ -132,6 +132,7 @@ class PreferenceConfig(TrainingArguments):
     logging_nan_inf_filter: bool = False
     save_strategy: str = "no"
     save_steps: float | None = None
+    ddp_find_unused_parameters: bool | None = False  # a search from the model's output does not see the streamed head
     remove_unused_columns: bool | None = False
     disable_tqdm: bool | None = True
     dataloader_pin_memory: bool = False

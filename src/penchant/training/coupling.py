@@ -41,11 +41,12 @@ def joined(records: Sequence[Any]) -> Any:
     return _mapped(torch.cat, records)
 
 
-def gathered(record: Any, accelerator: Any) -> tuple[Any, slice]:
-    """The record of all processes' rows without a graph, and which rows of it are this process's own."""
+def gathered(record: Any, real: Tensor, accelerator: Any) -> tuple[Any, slice]:
+    """The record of all processes' real rows without a graph, and which rows of it are this process's own."""
     if accelerator.num_processes == 1:
         return record, slice(None)
-    own = len(leaves(record)[0])
+    record = _mapped(lambda values: values[0][real], [record])
+    own = int(real.sum())
     counts = accelerator.gather(torch.tensor([own], device=accelerator.device)).tolist()
     most, start = max(counts), sum(counts[: accelerator.process_index])
 
@@ -65,6 +66,13 @@ def slopes(loss: Callable[[Any], Tensor], record: Any) -> tuple[Tensor, list[Ten
     found = torch.autograd.grad(value, inputs, allow_unused=True)
     zeros = [torch.zeros_like(leaf) for leaf in inputs]
     return value.detach(), [zero if slope is None else slope for slope, zero in zip(found, zeros, strict=True)]
+
+
+def spread(slope: Tensor, real: Tensor) -> Tensor:
+    """A slope of the real rows as one of all rows, 0 for the others."""
+    whole = slope.new_zeros(len(real), *slope.shape[1:])
+    whole[real] = slope
+    return whole
 
 
 def _mapped(function: Callable[[list[Tensor]], Tensor], records: Sequence[Any]) -> Any:

@@ -16,10 +16,11 @@ class Meter:
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
 
-    def add(self, measures: Measures) -> None:
-        """Add each measure's sum of values times weights, and its sum of weights."""
+    def add(self, measures: Measures, row_weights: Tensor) -> None:
+        """Add each measure's sum of values times weights, and its sum of weights; ``row_weights`` are the rows' own."""
         for name, (values, weights) in measures.items():
-            sums = torch.stack([(values * weights).sum(), weights.sum()]).detach().cpu().double()
+            shared = weights * row_weights
+            sums = torch.stack([(values * shared).sum(), shared.sum()]).detach().cpu().double()
             self._sums[name] = self._sums[name] + sums if name in self._sums else sums
 
     def take(self, accelerator: Any) -> dict[str, float]:

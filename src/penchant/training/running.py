@@ -50,11 +50,12 @@ class Running:
         return self._gap_std or 1.0
 
     @torch.no_grad()
-    def add(self, record: PairLogps, gaps_of: PairLogps) -> None:
+    def add(self, record: PairLogps, gaps_of: PairLogps, row_weights: Tensor) -> None:
         """Remember a micro-batch until its step is over; the gaps may be of a record in other units."""
-        both = torch.cat([record.log_ratio_w, record.log_ratio_l]).detach().double()
+        both = (record.log_ratio_w + record.log_ratio_l).detach().double()
         gaps = (gaps_of.log_ratio_w - gaps_of.log_ratio_l).detach().double()
-        self._waiting.append(torch.stack([both.sum(), gaps.sum(), gaps.square().sum(), torch.ones_like(gaps).sum()]))
+        sums = [both, gaps, gaps.square(), torch.ones_like(gaps)]
+        self._waiting.append(torch.stack([(values * row_weights).sum() for values in sums]))
 
     def settle(self, over_processes: Callable[[Tensor], Tensor]) -> None:
         """End a step: what was remembered on all processes joins the mean."""

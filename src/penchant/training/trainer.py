@@ -27,7 +27,8 @@ from penchant.training.alarms import Alarms
 from penchant.training.checkpointing import checkpoint_activations
 from penchant.training.checkpoints import seal, written_whole
 from penchant.training.config import PreferenceConfig
-from penchant.training.coupling import gathered, joined, leaves, slopes
+from penchant.training.coupling import gathered, joined, leaves, slopes, spread
+from penchant.training.fillers import marked, weights_of
 from penchant.training.inputs import KEPT_BY_THE_LOOP
 from penchant.training.margins import led
 from penchant.training.meter import Meter
@@ -113,8 +114,8 @@ class PreferenceTrainer(Trainer):
     def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
         """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
         model.train()
-        rows = inputs["rows"]
-        count = self._over_processes(torch.tensor(float(len(rows)), device=self.args.device))
+        rows = marked(inputs["rows"], self.accelerator)
+        count = self._over_processes(self._weights(rows).sum())
         parts = self._cut(rows)
         with self._engaged():
             z_ref = self._z_ref(model, rows)
@@ -134,7 +135,7 @@ class PreferenceTrainer(Trainer):
                 loss = losses.sum() * scale
                 self.accelerator.backward(loss)
             shares.append(loss.detach())
-            self.meter.add(measures)
+            self.meter.add(measures, self._weights(part))
         return shares
 
     def _not_finite(self, rows: str) -> None:
@@ -162,19 +163,22 @@ class PreferenceTrainer(Trainer):
         """
         with torch.no_grad():
             records = [self.recorder.record(model, part, z_ref) for part in parts]
-        whole, own = gathered(joined(records), self.accelerator)
-        loss, pulls = slopes(lambda record: self._whole_loss(record, [row for part in parts for row in part]), whole)
-        start, processes = own.start or 0, self.accelerator.num_processes
+        rows = [row for part in parts for row in part]
+        real = self._weights(rows) > 0
+        whole, own = gathered(joined(records), real, self.accelerator)
+        loss, found = slopes(lambda record: self._whole_loss(record, rows), whole)
+        pulls = [spread(slope[own], real) for slope in found]
+        start, processes = 0, self.accelerator.num_processes
         for index, (part, record) in enumerate(zip(parts, records, strict=True)):
-            last, rows = index == len(parts) - 1, slice(start, start + len(part))
+            last, here = index == len(parts) - 1, slice(start, start + len(part))
             with nullcontext() if last else self.accelerator.no_sync(model):
                 again = leaves(self.recorder.record(model, part, z_ref))
-                pulled = [(pull[rows] * leaf).sum() for pull, leaf in zip(pulls, again, strict=True)]
+                pulled = [(pull[here] * leaf).sum() for pull, leaf in zip(pulls, again, strict=True)]
                 self.accelerator.backward(torch.stack(pulled).sum() * processes)  # which averages over them
             start += len(part)
-            self._remember(record)
+            self._remember(record, part)
             with torch.no_grad():
-                self.meter.add(self._measures(record))
+                self.meter.add(self._measures(record), self._weights(part))
         return loss
 
     def _whole_loss(self, record: Logps, rows: Rows) -> Tensor:
@@ -214,28 +218,29 @@ class PreferenceTrainer(Trainer):
         meter, batches = Meter(), []
         self.evaluated = []
         for inputs in dataloader:
-            batches.append(inputs["rows"])
+            batches.append(marked(inputs["rows"], self.accelerator))
         with torch.no_grad(), self._engaged():
             z_ref = self._z_ref(model, [row for rows in batches for row in rows])
             for rows in batches:
-                losses, measures = self._evaluated(model, rows, z_ref)
-                meter.add(measures | {"loss": (losses, torch.ones_like(losses))})
+                losses, measures, weights = self._evaluated(model, rows, z_ref)
+                meter.add(measures | {"loss": (losses, torch.ones_like(losses))}, weights)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in meter.take(self.accelerator).items()}
-        count = sum(map(len, batches))
+        count = sum(not row.filler for rows in batches for row in rows)
         return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=count)
 
-    def _evaluated(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
-        """Losses and metrics of one batch; a loss that couples rows is taken batch by batch, as in training."""
+    def _evaluated(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures, Tensor]:
+        """Losses, metrics and weights of a batch's rows; a loss that couples rows is taken batch by batch."""
         parts = self._cut(rows)
         records = [self.recorder.record(model, part, z_ref) for part in parts]
         self.evaluated += zip(parts, records, strict=True)
         measures = [self._measures(record) for record in records]
         together = {name: _catenated([one[name] for one in measures]) for name in measures[0]}
+        weights = self._weights([row for part in parts for row in part])
         if self.method.couples_rows:
-            whole, _ = gathered(joined(records), self.accelerator)
-            return self._whole_loss(whole, rows).expand(len(rows)), together
+            whole, _ = gathered(joined(records), weights > 0, self.accelerator)
+            return self._whole_loss(whole, rows).expand(len(rows)), together, weights
         losses = [self._row_losses(record, part) for record, part in zip(records, parts, strict=True)]
-        return torch.cat(losses), together
+        return torch.cat(losses), together, weights
 
     @torch.no_grad()
     def measured(self, rows: Rows) -> list[tuple[Rows, Logps]]:
@@ -266,8 +271,8 @@ class PreferenceTrainer(Trainer):
     def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
         record = self.recorder.record(model, rows, z_ref)
-        losses = self._row_losses(record, rows)
-        self._remember(record)
+        losses = self._row_losses(record, rows) * self._weights(rows)
+        self._remember(record, rows)
         slopes = torch.autograd.grad(losses.sum(), leaves(record), retain_graph=True, allow_unused=True)
         with torch.no_grad():
             return losses, self._measures(record) | watched(record, slopes, self.running.pull)
@@ -288,11 +293,12 @@ class PreferenceTrainer(Trainer):
         kept |= scored.statistics if isinstance(scored, PairLogps) else {}
         return {name: kept[name] if name in kept else getattr(scored, name) for name in self.method.inputs}
 
-    def _remember(self, record: Logps) -> None:
+    def _remember(self, record: Logps, rows: Rows) -> None:
         """What later steps are told of this micro-batch, where the method asks for it."""
         if isinstance(record, PairLogps) and any(name in self.method.inputs for name in KEPT_BY_THE_LOOP):
             scored = self._scored(record)
-            self.running.add(scored, record.per_token() if self.method.ranks_per_token else scored)
+            gaps_of = record.per_token() if self.method.ranks_per_token else scored
+            self.running.add(scored, gaps_of, self._weights(rows))
 
     def _scored(self, record: Any) -> Any:
         """The record with log-probs per token where the settings say so."""
@@ -316,7 +322,8 @@ class PreferenceTrainer(Trainer):
         sums = []
         for part in self._cut(rows):
             ratios = self.recorder.mismatched(model, part, per_token=self.args.length_normalize)
-            sums.append(torch.stack([ratios.sum(), ratios.new_tensor(len(part))]))
+            weights = self._weights(part)
+            sums.append(torch.stack([(ratios * weights).sum(), weights.sum()]))
         ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
         estimate = (ratio_sum / count).clamp(min=0)
         moving = self.args.z_ref == "ema" and model.training
@@ -350,6 +357,9 @@ class PreferenceTrainer(Trainer):
         seeded = partial(SeedableRandomSampler, data_seed=self.args.data_seed)  # what accelerate makes on one process
         inner = seeded(rows) if shuffled else SequentialSampler(rows)
         return SharedOrder(inner, list(map(positions, rows)), self.args.batch_size, self.accelerator.num_processes)
+
+    def _weights(self, rows: Rows) -> Tensor:
+        return weights_of(rows, self.args.device)
 
     def _over_processes(self, value: Tensor) -> Tensor:
         reduced: Tensor = self.accelerator.reduce(value, reduction="sum")
