@@ -29,36 +29,58 @@ COMBINATIONS = [
 PROMPT, ANSWER, ROWS = 256, 128, 12
 
 
+class Tokenizer:
+    """As much of one as training asks for."""
+
+    pad_token_id, eos_token_id, bos_token_id = 0, 2, 1
+
+    def save_pretrained(self, *_: Any) -> None: ...
+
+
+def drawn_rows() -> list[Any]:
+    import torch
+
+    from penchant.records import TokenPair
+
+    lengths = (PROMPT, ANSWER, ANSWER)
+    return [
+        TokenPair(*(torch.randint(3, 49000, (length,)).tolist() for length in lengths), f"row {number}")
+        for number in range(ROWS)
+    ]
+
+
+def drawn_model(setting: dict[str, Any], config: Any) -> Any:
+    """Random weights in SmolLM2-135M's shape, with an adapter where the setting says so."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from penchant.models import DTYPES
+    from penchant.training.adapters import add_adapter
+
+    shape = LlamaConfig(
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49152,
+        tie_word_embeddings=True,
+    )
+    model = LlamaForCausalLM._from_config(shape, dtype=DTYPES[setting["dtype"]])
+    return add_adapter(model, config) if setting["lora"] else model
+
+
 def measure(setting: dict[str, Any]) -> dict[str, Any]:
     """One combination, in this process."""
     import tempfile
 
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
-    from penchant.models import DTYPES
-    from penchant.records import TokenPair
     from penchant.training import PreferenceConfig, PreferenceTrainer
-    from penchant.training.adapters import add_adapter
     from penchant.training.plan import make_plan
     from penchant.training.plan_rows import rows_of
 
     torch.manual_seed(0)
-    rows = [
-        TokenPair(
-            torch.randint(3, 49000, (PROMPT,)).tolist(),
-            torch.randint(3, 49000, (ANSWER,)).tolist(),
-            torch.randint(3, 49000, (ANSWER,)).tolist(),
-            f"row {number}",
-        )
-        for number in range(ROWS)
-    ]
-
-    class Tokenizer:
-        pad_token_id, eos_token_id, bos_token_id = 0, 2, 1
-
-        def save_pretrained(self, *_: Any) -> None: ...
-
+    rows = drawn_rows()
     config = PreferenceConfig(
         output_dir=tempfile.mkdtemp(),
         lora=setting["lora"],
@@ -70,18 +92,7 @@ def measure(setting: dict[str, Any]) -> dict[str, Any]:
         report_to="none",
     )
     before = resident("VmRSS")
-    shape = LlamaConfig(
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=49152,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM._from_config(shape, dtype=DTYPES[setting["dtype"]])
-    if setting["lora"]:
-        model = add_adapter(model, config)
+    model = drawn_model(setting, config)
     trainer = PreferenceTrainer(model, config, rows, processing_class=Tokenizer())
     trainer.train()
     measured = resident("VmHWM") - before

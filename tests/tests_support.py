@@ -35,6 +35,23 @@ def rated_rows(count: int) -> list[dict[str, object]]:
     ]
 
 
+def token_weighted(rows: list[dict[str, object]], tokenizer) -> list[dict[str, object]]:
+    """The pairs with a weight for each token of either answer."""
+    from penchant.data import read_preferences
+    from penchant.tokens import EncodeSettings, PromptStyle, encode_pairs
+
+    pairs = read_preferences(rows, unpaired=False, terms=["is_tie"]).rows  # else ties are left out
+    tokens = encode_pairs(pairs, PromptStyle.of(tokenizer, "auto"), EncodeSettings()).rows
+    return [
+        row
+        | {
+            f"{side}_token_weights": [1.0 + place % 2 for place in range(len(ids))]
+            for side, ids in zip(("chosen", "rejected"), one.answers, strict=False)
+        }
+        for row, one in zip(rows, tokens, strict=True)
+    ]
+
+
 def labelled_rows(count: int) -> list[dict[str, object]]:
     """The pairs' answers with labels, as unpaired data."""
     rows: list[dict[str, object]] = []

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests_support import gold_rows, labelled_rows, list_rows, tiny_llama
+from tests_support import gold_rows, labelled_rows, list_rows, tiny_llama, token_weighted
 
 import penchant
 from penchant import InputError
@@ -79,11 +79,7 @@ def token_rows(method, tokenizer, **switches):
         return encode_lists(read_lists(list_rows(4), terms=terms).rows, style, settings).rows
     if method.data == "answers":
         return encode_answers(read_preferences(labelled_rows(4), unpaired=True, terms=terms).rows, style, settings).rows
-    rows = gold_rows(4)
-    bare = encode_pairs(read_preferences(rows, unpaired=False, terms=["is_tie"]).rows, style, settings).rows
-    for row, one in zip(rows, bare, strict=True):
-        for side, ids in zip(("chosen", "rejected"), one.answers, strict=False):
-            row[f"{side}_token_weights"] = [1.0 + place % 2 for place in range(len(ids))]
+    rows = token_weighted(gold_rows(4), tokenizer)
     terms = [*terms, "is_tie"]  # else ties are left out
     return encode_pairs(read_preferences(rows, unpaired=False, terms=terms).rows, style, settings).rows
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests_support import gold_rows, labelled_rows, list_rows, pair_rows, write_jsonl
+from tests_support import gold_rows, labelled_rows, list_rows, pair_rows, token_weighted, write_jsonl
 
 import penchant
 from penchant.objectives import METHODS
@@ -43,9 +43,10 @@ def on_two(settings, folder):
 
 
 @pytest.fixture
-def data_of(tmp_path):
+def data_of(tmp_path, tiny_tokenizer):
     """A file with so many rows of the kind that a method takes."""
-    made = {"pairs": gold_rows, "lists": list_rows, "answers": labelled_rows}
+    made = {"lists": list_rows, "answers": labelled_rows}
+    made["pairs"] = lambda rows: token_weighted(gold_rows(rows), tiny_tokenizer)
 
     def write(method, rows, **others):
         return str(write_jsonl(tmp_path / "rows.jsonl", (made | others)[METHODS[method].data](rows)))

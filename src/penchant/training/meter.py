@@ -36,3 +36,9 @@ class Meter:
         if {"rewards/chosen", "rewards/rejected"} <= set(means):
             means["rewards/margins"] = means["rewards/chosen"] - means["rewards/rejected"]
         return means
+
+
+def catenated(measures: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """One measure of several micro-batches."""
+    values, weights = zip(*measures, strict=True)
+    return torch.cat(values), torch.cat(weights)

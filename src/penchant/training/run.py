@@ -150,14 +150,8 @@ def train(
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():
                 show_first(console, train_rows[0], loaded.tokenizer)
-            noise: Noise | str | None = None
-            if checkpoint is None:
-                gap = trainer.check_reference(train_rows[:4])
-                noise = noise_report(trainer, train_rows[:4])
-                if noise:
-                    facts["noise"] = str(noise)
-                    say(f"noise      {noise}")
-                _first_alarms(alarms, trainer, noise, gap, train_rows, eval_rows)
+            noise = _look_before_the_start(trainer, alarms, train_rows, eval_rows, say) if checkpoint is None else None
+            facts |= {"noise": str(noise)} if noise else {}
         facts = {"base model": loaded.description, "data": f"{_in_words(_named(data))}, {rows.summary()}"} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
@@ -170,16 +164,36 @@ def train(
             train_from(trainer, folder, checkpoint, say)
         for line in alarms.summary():
             say(f"alarm      {line}")
-        with disk_errors(folder):
-            trainer.save_model(str(folder))
-            if trainer.is_world_process_zero():
-                write_card(folder, config, facts | results(trainer.state.log_history, len(eval_rows)), command)
-            say(f"saved      {folder}")
-            page = kept.end()
-        if page:
-            say(f"report     {page}")
+        facts |= results(trainer.state.log_history, len(eval_rows))
+        _save(trainer, folder, lambda: write_card(folder, config, facts, command), kept, say)
     history = trainer.state.log_history
     return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)
+
+
+def _look_before_the_start(
+    trainer: PreferenceTrainer, alarms: Alarms, train_rows: Any, eval_rows: Any, say: Callable[[str], None]
+) -> Noise | str | None:
+    """Hold policy and reference together, and say how much of a margin is rounding, on a few rows."""
+    gap = trainer.check_reference(train_rows[:4])
+    noise = noise_report(trainer, train_rows[:4])
+    if noise:
+        say(f"noise      {noise}")
+    _first_alarms(alarms, trainer, noise, gap, train_rows, eval_rows)
+    return noise
+
+
+def _save(
+    trainer: PreferenceTrainer, folder: Path, card: Callable[[], None], kept: RunRecord, say: Callable[[str], None]
+) -> None:
+    """Weights, card and report."""
+    with disk_errors(folder):
+        trainer.save_model(str(folder))
+        if trainer.is_world_process_zero():
+            card()
+        say(f"saved      {folder}")
+        page = kept.end()
+    if page:
+        say(f"report     {page}")
 
 
 def _check_request(eval_data: Any, eval_split: float, resume: bool) -> None:

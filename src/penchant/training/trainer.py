@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SequentialSampler
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, rotate_checkpoints
@@ -31,7 +30,7 @@ from penchant.training.coupling import gathered, joined, leaves, slopes, spread
 from penchant.training.fillers import marked, weights_of
 from penchant.training.inputs import KEPT_BY_THE_LOOP
 from penchant.training.margins import led
-from penchant.training.meter import Meter
+from penchant.training.meter import Meter, catenated
 from penchant.training.microbatch import cut, positions
 from penchant.training.moving import MovingReference
 from penchant.training.non_finite import NonFinite
@@ -39,6 +38,7 @@ from penchant.training.order import SharedOrder
 from penchant.training.recorder import Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
+from penchant.training.schedule import risen
 from penchant.training.statistics import asked_of_tokens
 
 
@@ -192,17 +192,9 @@ class PreferenceTrainer(Trainer):
         return self.accelerator.autocast()
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """transformers' schedule with a warm-up that begins above 0: a first step at rate 0 would change nothing."""
+        """transformers' schedule, with a warm-up that begins above 0."""
         scheduler = super().create_scheduler(num_training_steps, optimizer)
-        warmup = self.args.get_warmup_steps(num_training_steps)
-        if warmup and isinstance(scheduler, LambdaLR):
-            scheduler.lr_lambdas = [_risen(factor, warmup) for factor in scheduler.lr_lambdas]
-            for group, base, factor in zip(
-                scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
-            ):
-                group["lr"] = base * factor(0)
-            scheduler._last_lr = [group["lr"] for group in scheduler.optimizer.param_groups]
-        return scheduler
+        return risen(scheduler, self.args.get_warmup_steps(num_training_steps))
 
     def evaluation_loop(
         self,
@@ -234,7 +226,7 @@ class PreferenceTrainer(Trainer):
         records = [self.recorder.record(model, part, z_ref) for part in parts]
         self.evaluated += zip(parts, records, strict=True)
         measures = [self._measures(record) for record in records]
-        together = {name: _catenated([one[name] for one in measures]) for name in measures[0]}
+        together = {name: catenated([one[name] for one in measures]) for name in measures[0]}
         weights = self._weights([row for part in parts for row in part])
         if self.method.couples_rows:
             whole, _ = gathered(joined(records), weights > 0, self.accelerator)
@@ -354,8 +346,8 @@ class PreferenceTrainer(Trainer):
         if self.accelerator.num_processes == 1:
             return super()._get_train_sampler(rows)
         shuffled = str(self.args.train_sampling_strategy) == "random"
-        seeded = partial(SeedableRandomSampler, data_seed=self.args.data_seed)  # what accelerate makes on one process
-        inner = seeded(rows) if shuffled else SequentialSampler(rows)
+        # accelerate's own order on one process
+        inner = SeedableRandomSampler(rows, data_seed=self.args.data_seed) if shuffled else SequentialSampler(rows)
         return SharedOrder(inner, list(map(positions, rows)), self.args.batch_size, self.accelerator.num_processes)
 
     def _weights(self, rows: Rows) -> Tensor:
@@ -413,14 +405,3 @@ class PreferenceTrainer(Trainer):
         model.save_pretrained(target, state_dict=state_dict, is_main_process=self.args.should_save, **chosen)
         if self.args.should_save and self.processing_class is not None:
             self.processing_class.save_pretrained(target)
-
-
-def _catenated(measures: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """One measure of several micro-batches."""
-    values, weights = zip(*measures, strict=True)
-    return torch.cat(values), torch.cat(weights)
-
-
-def _risen(factor: Callable[[int], float], warmup: int) -> Callable[[int], float]:
-    """A schedule's factor with its linear warm-up at 1/(warmup + 1), 2/(warmup + 1), ..."""
-    return lambda step: (step + 1) / (warmup + 1) if step < warmup else factor(step)
