@@ -17,10 +17,10 @@ demo: $(VENV)/.demo ## tune a real model and compare before and after
 	$(BIN)/penchant demo --output-dir runs/demo
 
 test: $(VENV)/.test check ## style, types, imports, generated pages, and the default tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel and some minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

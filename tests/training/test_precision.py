@@ -28,9 +28,9 @@ def test_the_probe_tells_the_types_apart():
 
 @pytest.mark.parametrize(
     ("rate", "taken"),
-    [(Rate(440, 4e-7), True), (Rate(90, 4e-7), True), (Rate(30, 4e-7), False), (Rate(900, 3e-3), False)],
+    [(Rate(440, 4e-7), True), (Rate(90, 4e-7), True), (Rate(3, 4e-7), True), (Rate(900, 3e-3), False)],
 )
-def test_onednn_is_taken_where_it_is_exact_and_not_much_slower(monkeypatch, rate, taken):
+def test_onednn_is_taken_where_it_is_exact_however_busy_the_machine(monkeypatch, rate, taken):
     found = Processor(Rate(95, 4e-7), rate, Rate(900, 3e-3), 2, 2)
     monkeypatch.setattr(precision, "probe", lambda: found)
     torch.set_float32_matmul_precision("highest")
