@@ -18,6 +18,7 @@ from penchant.errors import InputError
 def run(tiny_model_folder, pairs_file, tmp_path):
     def run(folder="run", **options):
         settings = {"model": str(tiny_model_folder), "data": str(pairs_file), "batch_size": 8, "learning_rate": 1e-4}
+        settings["report"] = False
         return penchant.train(**(settings | options), output_dir=tmp_path / folder, use_cpu=True)
 
     return run

@@ -80,7 +80,7 @@ def test_transformers_own_way_lets_gradients_into_frozen_layers(tmp_path):
 
 def test_a_run_on_the_last_layer_with_checkpointing(tmp_path, tiny_model_folder, pairs_file, capsys):
     settings = {"model": str(tiny_model_folder), "data": str(pairs_file), "max_steps": 2, "batch_size": 4}
-    settings |= {"use_cpu": True, "lora_layers": 1}
+    settings |= {"use_cpu": True, "lora_layers": 1, "report": False}
     plain = penchant.train(output_dir=tmp_path / "a", **settings)
     checkpointed = penchant.train(output_dir=tmp_path / "b", activation_checkpointing=True, **settings)
     assert "of the last 1 layers" in " ".join(capsys.readouterr().out.split())

@@ -21,7 +21,7 @@ def history(tmp_path, tiny_model_folder):
 
     def run(rows, name="run", **options):
         data = write_jsonl(tmp_path / f"{name}.jsonl", rows)
-        defaults = {"batch_size": 4, "max_steps": 3, "learning_rate": 0.01, "use_cpu": True, "seed": 1}
+        defaults = {"batch_size": 4, "max_steps": 3, "learning_rate": 0.01, "use_cpu": True, "seed": 1, "report": False}
         result = penchant.train(
             model=str(tiny_model_folder), data=str(data), output_dir=tmp_path / name, **(defaults | options)
         )
@@ -127,7 +127,7 @@ def test_the_mean_of_log_ratios_is_that_of_earlier_steps_however_they_are_cut(ti
 def test_the_mean_survives_a_stop(tmp_path, tiny_model_folder):
     data = write_jsonl(tmp_path / "pairs.jsonl", pair_rows(12))
     options = {"method": "bco", "batch_size": 4, "learning_rate": 0.01, "use_cpu": True, "num_train_epochs": 2}
-    options |= {"model": str(tiny_model_folder), "data": str(data), "save_steps": 2}
+    options |= {"model": str(tiny_model_folder), "data": str(data), "save_steps": 2, "report": False}
     whole = penchant.train(output_dir=tmp_path / "whole", **options)
     folder = tmp_path / "cut"
     penchant.train(output_dir=folder, max_steps=4, **options)

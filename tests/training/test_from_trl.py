@@ -102,5 +102,7 @@ def test_a_yaml_file_trains_on_the_command_line(tiny_model_folder, pairs_file, t
 
 def test_the_first_loss_is_trls_landmark(tiny_model_folder, pairs_file, tmp_path):
     options, _ = translate({"loss_type": "sigmoid", "use_cpu": True, "max_steps": 1})
-    result = penchant.train(model=str(tiny_model_folder), data=str(pairs_file), output_dir=tmp_path / "run", **options)
+    result = penchant.train(
+        model=str(tiny_model_folder), data=str(pairs_file), output_dir=tmp_path / "run", report=False, **options
+    )
     assert result.history[0]["loss"] == pytest.approx(math.log(2), rel=1e-6)

@@ -13,7 +13,7 @@ from tests_support import list_rows, pair_rows, write_jsonl
 import penchant
 from penchant import InputError
 
-OPTIONS = {"batch_size": 4, "max_steps": 3, "learning_rate": 0.01, "use_cpu": True}
+OPTIONS = {"batch_size": 4, "max_steps": 3, "learning_rate": 0.01, "use_cpu": True, "report": False}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests_support import pair_rows, write_jsonl
 
 import penchant
 from penchant.cli import main
@@ -12,16 +13,18 @@ from penchant.models import load_model
 from penchant.training import merge as merging
 
 
-@pytest.fixture
-def trained(tiny_model_folder, pairs_file, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tiny_model_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
     return penchant.train(
         model=str(tiny_model_folder),
-        data=str(pairs_file),
-        output_dir=tmp_path / "run",
+        data=str(write_jsonl(folder / "pairs.jsonl", pair_rows(24))),
+        output_dir=folder / "run",
         batch_size=8,
         learning_rate=5e-3,
         eval_split=0.25,
         use_cpu=True,
+        report=False,
     )
 
 

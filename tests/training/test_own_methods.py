@@ -58,7 +58,7 @@ def by_row(log_ratio_w, log_ratio_l, beta=0.1):
 
 
 def losses(tmp_path, name, method, model, data, **options):
-    settings = {"max_steps": 3, "learning_rate": 1e-2, "batch_size": 4, "use_cpu": True, "seed": 1}
+    settings = {"max_steps": 3, "learning_rate": 1e-2, "batch_size": 4, "use_cpu": True, "seed": 1, "report": False}
     result = penchant.train(
         model=str(model), data=str(data), method=method, output_dir=tmp_path / name, **(settings | options)
     )

@@ -104,7 +104,12 @@ def test_a_file_is_counted_as_training_would(tiny_model_folder, pairs_file, caps
 
 def test_every_run_begins_with_its_plan(tiny_model_folder, pairs_file, tmp_path, capsys):
     penchant.train(
-        model=str(tiny_model_folder), data=str(pairs_file), output_dir=tmp_path / "run", max_steps=1, use_cpu=True
+        model=str(tiny_model_folder),
+        data=str(pairs_file),
+        output_dir=tmp_path / "run",
+        max_steps=1,
+        use_cpu=True,
+        report=False,
     )
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plan ")]
     assert "16,384 parameters learn" in line

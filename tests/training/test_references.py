@@ -23,15 +23,21 @@ IDS = torch.tensor([[5, 6, 7, 8, 9, 10]])
 def run(tiny_model_folder, pairs_file, tmp_path):
     def run(folder="run", **options):
         settings = {"model": str(tiny_model_folder), "data": str(pairs_file), "batch_size": 8, "learning_rate": 5e-3}
+        settings["report"] = False
         return penchant.train(**(settings | options), output_dir=tmp_path / folder, use_cpu=True)
 
     return run
 
 
-@pytest.fixture
-def sft(run):
-    """An adapter that is far from its base."""
-    return str(run("sft", learning_rate=5e-2, num_train_epochs=2).output_dir)
+@pytest.fixture(scope="module")
+def sft(tiny_model_folder, tmp_path_factory):
+    """An adapter that is far from its base; nobody writes to its folder."""
+    folder = tmp_path_factory.mktemp("sft")
+    data = str(write_jsonl(folder / "pairs.jsonl", pair_rows(24)))
+    settings = {"batch_size": 8, "learning_rate": 5e-2, "num_train_epochs": 2, "use_cpu": True, "report": False}
+    return str(
+        penchant.train(model=str(tiny_model_folder), data=data, output_dir=folder / "run", **settings).output_dir
+    )
 
 
 def logits(model):
@@ -193,7 +199,7 @@ def test_a_moving_reference_survives_a_stop(run, mix, lora):
 @pytest.mark.slow
 def test_stages_take_the_model_before_as_start_and_reference(run, tiny_model_folder, tmp_path):
     parts = [str(write_jsonl(tmp_path / f"{i}.jsonl", pair_rows(24)[12 * i : 12 * i + 12])) for i in range(2)]
-    options = {"batch_size": 6, "learning_rate": 5e-2, "use_cpu": True}
+    options = {"batch_size": 6, "learning_rate": 5e-2, "use_cpu": True, "report": False}
     train_in_stages(model=str(tiny_model_folder), data=parts, output_dir=tmp_path / "sdpo", **options)
     one = run("one", data=parts[0], batch_size=6, learning_rate=5e-2)
     two = run("two", data=parts[1], model=str(one.output_dir), batch_size=6, learning_rate=5e-2)

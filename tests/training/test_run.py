@@ -18,7 +18,7 @@ from penchant.objectives import METHODS
 def run(tiny_model_folder, pairs_file, labelled_file, tmp_path):
     def run(method="dpo", folder="run", **options):
         data = pairs_file if METHODS[method].needs_pairs else labelled_file
-        settings = {"batch_size": 8, "learning_rate": 5e-3, "use_cpu": True} | options
+        settings = {"batch_size": 8, "learning_rate": 5e-3, "use_cpu": True, "report": False} | options
         return penchant.train(
             **({"model": str(tiny_model_folder), "data": str(data), "method": method} | settings),
             output_dir=tmp_path / folder,
@@ -27,8 +27,20 @@ def run(tiny_model_folder, pairs_file, labelled_file, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
-@pytest.mark.parametrize("method", ["dpo", "ipo", "kto", "simpo", "orpo"])
+@pytest.mark.parametrize(
+    ("method", "lora"),
+    [
+        ("dpo", True),
+        ("dpo", False),
+        ("kto", True),
+        ("simpo", False),
+        ("orpo", True),
+        *(
+            pytest.param(method, lora, marks=pytest.mark.slow)
+            for method, lora in [("ipo", True), ("ipo", False), ("kto", False), ("simpo", True), ("orpo", False)]
+        ),
+    ],
+)
 def test_a_run_lowers_its_loss_and_leaves_a_folder(run, method, lora, tmp_path):
     result = run(method, lora=lora, num_train_epochs=3, learning_rate=5e-3 if lora else 3e-4)
     losses = [line["loss"] for line in result.history if "loss" in line]
@@ -267,3 +279,17 @@ def test_real_layouts_train(run, tmp_path):
         for row in pair_rows(16)
     ]
     assert run(data=str(write_jsonl(tmp_path / "share.jsonl", rows))).history
+
+
+def test_memory_keeps_the_last_log_lines_and_the_file_all(tmp_path):
+    from types import SimpleNamespace
+
+    from penchant.training.run_folder import KEPT_LINES, JsonLog
+
+    state = SimpleNamespace(is_world_process_zero=True, global_step=0, log_history=[])
+    log = JsonLog(tmp_path)
+    for state.global_step in range(KEPT_LINES + 5):
+        state.log_history.append({"step": state.global_step})
+        log.on_log(None, state, None, logs={"loss": 1.0})
+    assert [state.log_history[0]["step"], len(state.log_history)] == [5, KEPT_LINES]
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == KEPT_LINES + 5

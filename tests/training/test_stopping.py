@@ -17,6 +17,7 @@ import torch
 from tests_support import pair_rows, write_jsonl
 
 import penchant
+from penchant.cli import main
 from penchant.errors import InputError
 from penchant.training.checkpoints import checkpoints, fault
 
@@ -65,7 +66,9 @@ def command(tiny_model_folder, pairs_file, tmp_path):
 
     def command(folder, *more):
         settings = {"--batch-size": "8", "--learning-rate": "5e-3", "--max-steps": str(STEPS), "--save-steps": "2"}
-        settings |= {"--use-cpu": "true", "--lora-dropout": "0.1"} | dict(one.split("=") for one in more if "=" in one)
+        settings |= {"--use-cpu": "true", "--report": "false", "--lora-dropout": "0.1"} | dict(
+            one.split("=") for one in more if "=" in one
+        )
         if "--no-lora" in more:
             del settings["--lora-dropout"]
         given = [f"{name}={value}" for name, value in settings.items()] + [one for one in more if "=" not in one]
@@ -85,6 +88,18 @@ def start(arguments, program=("-m", "penchant"), **options):
         text=True,
         **options,
     )
+
+
+def here(arguments):
+    """A run that nothing kills needs no process of its own, which would take seconds to begin; one thread, as those."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+    finally:
+        torch.set_num_threads(threads)
+    assert not ended.value.code
 
 
 def finish(process):
@@ -129,14 +144,14 @@ MOVING = ("--reference-every=3", "--reference-mix=0.6")
         ),
     ],
 )
-def test_killed_while_a_checkpoint_is_written(command, tmp_path, where, turn, more):
+def test_killed_while_a_checkpoint_is_written(command, tmp_path, capsys, where, turn, more):
     """In the middle of a file, and between the last file and the seal."""
-    assert finish(start(command("whole", *more)))[0] == 0
+    here(command("whole", *more))
     killed = start([where, str(turn), *command("parts", *more)], ("-c", KILLED_WHILE_WRITING))
     assert finish(killed)[0] == -signal.SIGKILL
-    code, out = finish(start(command("parts", "--resume", *more)))
-    assert code == 0, out
-    assert "passed over: it was not written to its end" in out
+    capsys.readouterr()
+    here(command("parts", "--resume", *more))
+    assert "passed over: it was not written to its end" in capsys.readouterr().out
     assert same(tmp_path / "whole", tmp_path / "parts")
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
@@ -155,7 +170,7 @@ def test_killed_while_a_checkpoint_is_written(command, tmp_path, where, turn, mo
 )
 def test_killed_at_random_moments(command, tmp_path, more):
     """Again and again, anywhere between the start of the process and its end."""
-    assert finish(start(command("whole", *more)))[0] == 0
+    here(command("whole", *more))
     draw = random.Random(str(more))
     kills, code, resume = 0, None, ()
     while code != 0:
@@ -203,19 +218,25 @@ def test_sigterm_saves_and_ends(command, tmp_path):
     assert not (tmp_path / "parts" / "README.md").exists(), "an unfinished run has no card"
 
 
+@pytest.fixture(scope="module")
+def settings(tiny_model_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    settings = {"batch_size": 8, "learning_rate": 5e-3, "max_steps": 6, "save_steps": 2, "use_cpu": True}
+    settings |= {"model": str(tiny_model_folder), "data": str(write_jsonl(folder / "data.jsonl", pair_rows(24)))}
+    return settings | {"report": False}
+
+
+@pytest.fixture(scope="module")
+def finished(settings, tmp_path_factory):
+    """A finished run with checkpoints at 2, 4 and 6."""
+    return penchant.train(**settings, output_dir=tmp_path_factory.mktemp("finished") / "run").output_dir
+
+
 @pytest.fixture
-def saved(tiny_model_folder, tmp_path):
-    """A finished run with checkpoints at 2, 4 and 6, and how to run it."""
-
-    def run(**options):
-        data = write_jsonl(tmp_path / "data.jsonl", pair_rows(24))
-        settings = {"batch_size": 8, "learning_rate": 5e-3, "max_steps": 6, "save_steps": 2, "use_cpu": True}
-        return penchant.train(
-            **(settings | options), model=str(tiny_model_folder), data=str(data), output_dir=tmp_path / "run"
-        )
-
-    run()
-    return run
+def saved(settings, finished, tmp_path):
+    """A copy of the finished run, and how to run it."""
+    shutil.copytree(finished, tmp_path / "run")
+    return lambda **options: penchant.train(**(settings | options), output_dir=tmp_path / "run")
 
 
 @pytest.mark.parametrize("damage", ["optimizer.pt", "adapter_model.safetensors", "rng_state.pth", "checkpoint.json"])

@@ -13,7 +13,7 @@ from penchant.errors import InputError
 def trained(folder, model, data, method, **options):
     return penchant.train(
         model=str(model), data=str(data), method=method, output_dir=folder, max_steps=3, batch_size=4, use_cpu=True,
-        learning_rate=1e-3, **options,
+        learning_rate=1e-3, report=False, **options,
     )  # fmt: skip
 
 
@@ -21,8 +21,14 @@ def losses(result):
     return [line["loss"] for line in result.history if "loss" in line]
 
 
-@pytest.mark.parametrize("lora", [True, False])
-@pytest.mark.parametrize("method", ["dpo", "kto"])
+@pytest.mark.parametrize(
+    ("method", "lora"),
+    [
+        ("dpo", True),
+        ("kto", False),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in (("dpo", False), ("kto", True))),
+    ],
+)
 def test_the_losses_are_those_of_a_live_reference(
     tmp_path, tiny_model_folder, pairs_file, labelled_file, method, lora, capsys
 ):

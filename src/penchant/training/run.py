@@ -57,7 +57,7 @@ class TrainResult:
         model: The trained model (with its adapter, if one was trained).
         tokenizer: Its tokenizer.
         metrics: The last evaluation's metrics, or the last training step's where there was none.
-        history: Every log line, in order.
+        history: The log lines in order, of a long run the last 2,000; ``log.jsonl`` has all.
         reference: What the policy was compared with; None for a method without one.
     """
 

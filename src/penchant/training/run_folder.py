@@ -138,8 +138,12 @@ def _cited(method: Method) -> str:
     return f"{link} ({method.paper.authors}, {method.paper.year})"
 
 
+KEPT_LINES = 2000
+"""Log lines that stay in memory, and in each checkpoint's ``trainer_state.json``."""
+
+
 class JsonLog(TrainerCallback):
-    """Appends every log line to ``log.jsonl`` in the run folder."""
+    """Appends every log line to ``log.jsonl`` in the run folder; memory keeps the last of them alone."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "log.jsonl"
@@ -155,6 +159,7 @@ class JsonLog(TrainerCallback):
         if state.is_world_process_zero and logs:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+        del state.log_history[:-KEPT_LINES]
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
