@@ -2,26 +2,131 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import torch
 
 from penchant import numpy as oracle
 from penchant.errors import InputError
 from penchant.objectives import METHODS
-from penchant.whiteboard.explain import EXAMPLE, as_markdown, as_text, explain, slopes
-from penchant.whiteboard.inputs import sample_rows
+from penchant.whiteboard import derivative, examples
+from penchant.whiteboard.advice import ADVICE
+from penchant.whiteboard.diagram import draw
+from penchant.whiteboard.explain import as_markdown, as_text, explain
+from penchant.whiteboard.neighbours import LIMITS, both, by_constant
 from penchant.whiteboard.prose import PROSE
-from penchant.whiteboard.subjects import get_subject
+from penchant.whiteboard.pushes import pushes
 from penchant.whiteboard.walkthroughs import WALKTHROUGHS
+from penchant.whiteboard.walkthroughs.blocks import SIGNS, width
+
+TITLES = [
+    "In one line",
+    "Formula",
+    "Symbols",
+    "Pseudocode",
+    "Steps",
+    "Diagram",
+    "Worked example",
+    "Derivative",
+    "What it does to each side",
+    "When to use it",
+    "Needs",
+    "Constants",
+    "Pitfalls",
+    "Neighbours",
+    "Source",
+]
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_has_a_page(name: str) -> None:
-    sections = {section.title: section.text for section in explain(name)}
-    assert METHODS[name].formula in sections["Formula"]
-    assert METHODS[name].paper.place in sections["Source"]
-    assert all(text for text in sections.values())
-    assert as_text(explain(name), name) and as_markdown(explain(name), name).startswith(f"# {name}")
+def test_every_method_has_a_whole_page(name: str) -> None:
+    sections = explain(name)
+    assert [section.title for section in sections if section.title] == TITLES
+    assert all(section.text for section in sections)
+    page = {section.title: section.text for section in sections}
+    assert METHODS[name].formula in page["Formula"] and METHODS[name].paper.place in page["Source"]
+    text = as_text(sections, name)
+    assert as_markdown(sections, name).startswith(f"# {name}")
+    assert not re.search(r"\bnan\b|\bNone\b(?!\.)|\bd_\w|[.?]\.$", text, flags=re.M)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_steps_of_a_page_end_in_the_loss(name: str) -> None:
+    method, rows = METHODS[name], examples.random_rows(METHODS[name], 50)
+    found, expected = WALKTHROUGHS[name].loss(rows), examples.loss(method, rows)
+    assert np.shape(found) == np.shape(expected) == (() if method.couples_rows else (50,))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_are_those_of_the_loss(name: str) -> None:
+    """The chain over the steps, and the differences where it is not derived, against autograd through the loss."""
+    method, rows = METHODS[name], examples.random_rows(METHODS[name], 5)
+    steep = examples.steep_symbols(method)
+    tensors = {key: torch.tensor(value) if isinstance(value, np.ndarray) else value for key, value in rows.items()}
+    leaves = [tensors[key].requires_grad_() for key in steep]
+    expected = torch.autograd.grad(
+        examples.loss(method, tensors).sum(), leaves, allow_unused=True, materialize_grads=True
+    )
+    by_steps = derivative.run(WALKTHROUGHS[name], rows)
+    by_differences = examples.slopes(WALKTHROUGHS[name], rows, steep)
+    for key, slope in zip(steep, expected, strict=True):
+        scale = max(1e-6, slope.abs().max().item())
+        np.testing.assert_allclose(by_differences[key], slope, rtol=1e-5, atol=1e-6 * scale)
+        if key in by_steps:
+            np.testing.assert_allclose(
+                np.broadcast_to(by_steps[key], slope.shape), slope, rtol=1e-9, atol=1e-12 * scale
+            )
+    if name in PROSE:
+        assert set(by_steps) >= set(steep)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [pytest.param(name, one, id=f"{name}-{one.other}") for name in LIMITS for one in LIMITS[name]]
+)
+def test_a_method_at_its_limit_is_its_neighbour(name: str, limit) -> None:
+    mine, theirs = both(name, limit)
+    np.testing.assert_allclose(np.ravel(mine), np.ravel(theirs), rtol=1e-9)
+
+
+def test_neighbours_by_a_constant_are_found_by_computing_both() -> None:
+    assert by_constant(METHODS["cdpo"]) == ["with label_smoothing = 0 it is dpo"]
+    assert by_constant(METHODS["beta_dpo"]) == ["with alpha = 0 it is dpo"]
+    assert "with rejected_weight = 1 it is dpo" in by_constant(METHODS["dpo_shift"])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_diagram_has_every_input_and_step_and_its_lines_meet(name: str) -> None:
+    method = METHODS[name]
+    lines = draw(WALKTHROUGHS[name], list(examples.constants_of(method))).splitlines()
+    assert max(map(width, lines)) <= 130
+    text = "\n".join(lines)
+    for symbol in (*examples.symbols_of(method), *(step.name for step in WALKTHROUGHS[name].steps)):
+        assert SIGNS.get(symbol, symbol) in text, symbol
+    grid = [[c for c in line if width(c)] for line in lines]
+    ends = {"┐": "│├┤┼┘", "│": "│├┤┼┘┴", "├": "│├┤┼┘", "┤": "│├┤┼┘", "┼": "│├┤┼┘"}
+    for above, below in zip(grid, [*grid[1:], []], strict=True):
+        for place, character in enumerate(above):
+            if character in ends:
+                assert place < len(below) and below[place] in ends[character], (name, text)
+
+
+def test_pushes_of_dpo_are_its_closed_form() -> None:
+    wrong, start, right = pushes(METHODS["dpo"])
+    assert start.loss == pytest.approx(np.log(2)) and start.sides["chosen"] == pytest.approx(0.05)
+    grad = oracle.dpo_grad(10.0, -10.0, 0.0, 0.0)
+    assert right.sides == {"chosen": pytest.approx(-grad.chosen), "rejected": pytest.approx(-grad.rejected)}
+    assert wrong.sides["chosen"] > start.sides["chosen"] > right.sides["chosen"]
+
+
+def test_the_worked_example_and_its_derivative_are_right() -> None:
+    four = [examples.PAIR[name] for name in ("pw", "pl", "rw", "rl")]
+    page = {section.title: section.text for section in explain("dpo")}
+    assert page["Worked example"].splitlines()[-1].split()[-1] == f"{oracle.dpo_loss(*four):.6g}"
+    assert page["Derivative"].splitlines()[-2].split()[-1] == f"{oracle.dpo_grad(*four).rejected:.6g}"
+    assert page["Derivative"].splitlines()[-1].split()[-1] == f"{oracle.dpo_grad(*four).chosen:.6g}"
 
 
 @pytest.mark.parametrize("name", PROSE)
@@ -30,39 +135,20 @@ def test_prose_names_methods_and_constants_that_exist(name: str) -> None:
     assert PROSE[name].pitfalls and PROSE[name].neighbours
 
 
-def test_the_worked_example_and_its_derivative_are_right() -> None:
-    four = [EXAMPLE[name] for name in ("pw", "pl", "rw", "rl")]
-    text = next(section.text for section in explain("dpo") if section.title == "Worked example")
-    assert text.splitlines()[-1].split()[-1] == f"{oracle.dpo_loss(*four):.6g}"
-    grad = oracle.dpo_grad(*four)
-    found = slopes(get_subject("dpo"))
-    assert found == {"pw": pytest.approx(grad.chosen, rel=1e-7), "pl": pytest.approx(grad.rejected, rel=1e-7)}
-
-
 def test_an_unknown_method_is_one_clear_line() -> None:
     with pytest.raises(InputError, match="Did you mean 'ipo'"):
         explain("ipoo")
 
 
-def test_advice_is_given_to_methods_of_the_catalogue_once():
-    from penchant.objectives import METHODS
-    from penchant.whiteboard.advice import ADVICE
-    from penchant.whiteboard.prose import PROSE
-
-    assert set(ADVICE) <= set(METHODS)
+def test_every_method_has_advice_or_prose_and_not_both() -> None:
+    assert set(ADVICE) | set(PROSE) == set(METHODS)
     assert not set(ADVICE) & set(PROSE)
     for name, (use, wrong) in ADVICE.items():
         assert use.endswith(".") and not wrong.endswith("."), name
 
 
-def test_constants_are_told_in_the_docstring_words():
+def test_constants_are_told_in_the_docstring_words() -> None:
     told = next(section.text for section in explain("dpop") if section.title == "Constants")
     assert "0.3 in the paper" in told and "lambda = 50.0" in told
-
-
-@pytest.mark.parametrize("name", WALKTHROUGHS)
-def test_the_steps_of_a_page_end_in_the_loss(name: str) -> None:
-    subject = get_subject(name)
-    rows = sample_rows(50, subject.extras)
-    rows |= {constant: np.full(50, float(value)) for constant, value in subject.constants.items()}
-    np.testing.assert_allclose(WALKTHROUGHS[name].loss(rows), subject.formula.loss(rows), rtol=1e-9, atol=1e-12)
+    told = next(section.text for section in explain("r_dpo") if section.title == "Constants")
+    assert "what one more token is taken to be worth" in told.lower() and "docstring" not in told

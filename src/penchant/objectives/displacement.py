@@ -33,7 +33,7 @@ def dpo_shift_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         rejected_weight: In (0, 1]; the paper's f, 0.5 to 0.95; 1 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -115,7 +115,7 @@ def minor_dpo_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -161,7 +161,7 @@ def dpo_nll_loss(
         ref_chosen_logps: The same under the reference; carries no gradient.
         ref_rejected_logps: The same for the rejected answer; carries no gradient.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         alpha: Weight of the likelihood, 1 in the paper; 0 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

@@ -36,7 +36,7 @@ def f_dpo_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         alpha: In [0, 1] in the paper; 0 is DPO, 1 the forward KL.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -76,7 +76,7 @@ def js_dpo_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -118,7 +118,7 @@ def chi_po_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         clip: > 0; the paper's 2R with R the bound of the rewards; at 20 it touches pairs only that are settled.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

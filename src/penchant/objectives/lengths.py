@@ -117,7 +117,7 @@ def r_dpo_loss(
     *,
     reduction: str = "mean",
 ) -> Array:
-    r"""Length-regularised DPO: a reward per token is taken out of the preference.
+    r"""Length-regularised DPO: part of every preference is put down to length, so that length is not learned.
 
     .. math:: -\log\sigma\Big(\beta\big[\log\tfrac{\pi(y_w|x)}{\pi_{ref}(y_w|x)}
               - \log\tfrac{\pi(y_l|x)}{\pi_{ref}(y_l|x)}\big] + \alpha(|y_w| - |y_l|)\Big)
@@ -131,8 +131,9 @@ def r_dpo_loss(
         ref_rejected_logps: The same for the rejected answer; carries no gradient.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
         rejected_lengths: The same for the rejected answer.
-        beta: > 0; 0.1 typical.
-        alpha: Reward per token; 0 is DPO.
+        beta: > 0; 0.1 is DPO's value.
+        alpha: What one more token is taken to be worth to whoever chose, in nats of the margin; the policy need not
+            earn that part. 0.05 is this library's choice; 0 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

@@ -102,7 +102,7 @@ def squared_hinge_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 typical.
+        beta: > 0; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -134,7 +134,7 @@ def savage_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, re
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 typical.
+        beta: > 0; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -172,7 +172,7 @@ def exponential_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 typical.
+        beta: > 0; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -257,7 +257,7 @@ def exo_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         epsilon: In (0, 0.5); the share of labels taken to be flipped, 0.001 in the paper.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

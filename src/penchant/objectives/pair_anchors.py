@@ -210,7 +210,7 @@ def apo_down_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

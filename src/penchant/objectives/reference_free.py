@@ -37,7 +37,7 @@ def cpo_loss(
         chosen_logps: Shape ``(pairs,)`` or scalar; nats, summed over the chosen answer's tokens.
         rejected_logps: The same for the rejected answer.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
-        beta: > 0; the strength of the pull to the reference, 0.1 typical.
+        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
         alpha: Weight of the likelihood; 1 in the paper.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -172,7 +172,7 @@ def asft_loss(
         rejected_logps: The same for the rejected answer.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
         rejected_lengths: The same for the rejected answer.
-        lambda_: >= 0; weight of the odds terms, 0.1 typical.
+        lambda_: >= 0; weight of the odds terms; 0.1 is ORPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

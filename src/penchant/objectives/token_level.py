@@ -175,7 +175,7 @@ def ld_dpo_loss(
         policy_rejected_shared_logps: The same for the rejected answer.
         ref_chosen_shared_logps: The same under the reference; carries no gradient.
         ref_rejected_shared_logps: The same for the rejected answer; carries no gradient.
-        beta: > 0; 0.1 typical.
+        beta: > 0; 0.1 is DPO's value.
         alpha: Weight of the tokens beyond, in [0, 1] in the paper; 1 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -214,7 +214,7 @@ def sampo_loss(
     Args:
         sampled_log_ratio_w: Shape ``(pairs,)`` or scalar; log-ratio of the drawn tokens of the chosen answer, nats.
         sampled_log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 typical.
+        beta: > 0; 0.1 is DPO's value.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

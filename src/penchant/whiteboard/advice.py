@@ -57,7 +57,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "r_dpo": (
         "Chosen answers that are longer for no good reason; `penchant lint` prints how often.",
-        "Too large an alpha teaches short answers; it is per token, so it does not carry over between data sets",
+        "Too large an alpha teaches short answers; it is per token, so the right one depends on how long a data set's answers are",
     ),
     "ln_dpo": (
         "DPO for answers of very different lengths.",
@@ -249,7 +249,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "info_nca": (
         "Several rated answers per prompt.",
-        "alpha sets how sharp the ratings are: too small and only the best answer counts",
+        "The temperature sets how sharp the ratings are: too small and only the best answer counts",
     ),
     "nca_list": (
         "As info_nca, where good answers should also become likelier in absolute terms.",

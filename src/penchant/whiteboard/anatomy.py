@@ -32,12 +32,14 @@ class Step:
         expression: What it is, as Python over symbols and earlier steps.
         text: The line as one writes it.
         meaning: What it is called.
+        held: Whether it is a constant for the gradient, though it is computed from the policy.
     """
 
     name: str
     expression: str
     text: str
     meaning: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ def log1mexp(x: Any) -> Any:
     return np.where(x > -np.log(2.0), np.log(-np.expm1(x)), np.log1p(-np.exp(near)))
 
 
+def log_softmax(x: Any) -> Any:
+    """Log of the softmax over the last axis."""
+    return x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
+
+
 FUNCTIONS = {
     "log_sigmoid": log_sigmoid,
     "sigmoid": sigmoid,
@@ -89,6 +96,23 @@ FUNCTIONS = {
     "minimum": np.minimum,
     "exp": np.exp,
     "abs": np.abs,
+    "log": np.log,
+    # over the answers of a list, or over the rows of a batch: the last axis
+    "mean": lambda x: np.mean(x, axis=-1),
+    "total": lambda x: np.sum(x, axis=-1),
+    "share": lambda x: 1.0 / np.shape(x)[-1],
+    "sort": lambda x: np.sort(x, axis=-1),
+    "softmax": lambda x: np.exp(log_softmax(x)),
+    "log_softmax": log_softmax,
+    "log_sum_from": lambda x: np.logaddexp.accumulate(x[..., ::-1], axis=-1)[..., ::-1],
+    "gaps": lambda x: x[..., :, None] - x[..., None, :],
+    "each": lambda x: x[..., :, None],
+    "across": lambda x: x[..., None, :],
+    "but_last": lambda x: x[..., :-1],
+    "last": lambda x: x[..., -1],
+    "least": lambda x: np.min(x, axis=-1, keepdims=True),
+    "ranks": lambda x: 1.0 + np.argsort(np.argsort(-x, axis=-1, kind="stable"), axis=-1),
+    "best": lambda x, by: np.take_along_axis(x, np.argmax(by, axis=-1)[..., None], axis=-1)[..., 0],
 }
 
 _RATIOS = (

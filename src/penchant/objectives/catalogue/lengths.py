@@ -33,7 +33,7 @@ METHODS = (
     Method(
         "r_dpo",
         r_dpo_loss,
-        "a reward per token is taken out of the preference, so that length is not learned",
+        "part of every preference is put down to length, at α a token, so that length is not learned",
         "-log σ(β(a - b) + α(m - n))",
         Paper(
             "Park, Rafailov, Ermon, Finn",
