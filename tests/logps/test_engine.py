@@ -97,6 +97,36 @@ def test_packed_equals_plain_in_value_and_gradient(family):
     torch.testing.assert_close(torch.cat(by_group[::-1]), found, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+def test_no_answer_sees_another_one(streamed):
+    """Other tokens in one answer change no bit of the others: not of its prompt's, not of the rest of the row."""
+    model, engine = tiny("llama", {}), Engine("packed", streamed)
+    before, _ = run(model, engine, GROUPS)
+    names = [(group, answer) for group, (_, answers) in enumerate(GROUPS) for answer in range(len(answers))]
+    for place, (group, answer) in enumerate(names):
+        changed = [(prompt, [list(ids) for ids in answers]) for prompt, answers in GROUPS]
+        changed[group][1][answer] = [ids + 60 for ids in changed[group][1][answer]]
+        after, _ = run(model, engine, changed)
+        others = torch.arange(len(names)) != place
+        assert torch.equal(after[others], before[others])
+        assert after[place] != before[place]
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "gemma3_text", "gpt2"])
+def test_low_precision_is_no_further_from_the_truth_than_plain_rows_are(family):
+    """Mean error of 256 answers in bfloat16 against the same weights in float64."""
+    generator = torch.Generator().manual_seed(3)
+    draw = lambda count: torch.randint(3, 128, (count,), generator=generator).tolist()  # noqa: E731
+    groups = [(draw(1 + i % 9), [draw(3 + i % 11), draw(2 + i % 7)]) for i in range(128)]
+    model = tiny(family, PACKED[family], torch.bfloat16)
+    plain, _ = run(model, Engine(), groups)
+    packed, _ = run(model, Engine("packed", True), groups)
+    exact, _ = run(model.double(), Engine(), groups)
+    errors = [(found.double() - exact).abs().mean() for found in (packed, plain)]
+    assert errors[1] > 1e-4, "nothing was rounded, so nothing was compared"
+    assert errors[0] <= 1.1 * errors[1]
+
+
 @pytest.mark.parametrize("family", NOT_PACKED)
 def test_what_cannot_be_packed_drops_a_tier_and_says_why(family):
     rows, changes = NOT_PACKED[family]

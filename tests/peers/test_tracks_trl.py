@@ -78,7 +78,7 @@ def our_losses(rows, tokenizer, folder, method, constants):
 
 @pytest.mark.parametrize(
     ("loss_type", "method", "beta", "scale"),
-    [("sigmoid", "dpo", BETA, 1.0), ("ipo", "ipo", BETA / ANSWER, ANSWER**2)],
+    [("sigmoid", "dpo", BETA, 1.0), ("hinge", "hinge", BETA, 1.0), ("ipo", "ipo", BETA / ANSWER, ANSWER**2)],
 )
 def test_twenty_steps_have_the_losses_of_trl(tmp_path, tiny_tokenizer, loss_type, method, beta, scale):
     """IPO's sum over n tokens with beta/n is n² times TRL's mean over tokens, and Adam does not see the factor."""
