@@ -44,6 +44,43 @@ def growth() -> str:
     return "\n".join(lines)
 
 
+def start() -> str:
+    """From the command to the first step, by the number of rows."""
+    lines = ["| rows | side | seconds | all runs | peak GB |", "|" + " --- |" * 5]
+    for found in sorted(json.loads((RESULTS / "start.json").read_text())["results"], key=lambda one: one["rows"]):
+        runs = ", ".join(f"{seconds:.0f}" for seconds in found["all_seconds"])
+        lines.append(
+            f"| {found['rows']:,} | {found['side']} | {found['seconds']:.0f} | {runs} | {found['peak_gb']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def utilisation() -> str:
+    """A step against the processor's own matrix-product rate."""
+    lines = [
+        "| type | prompt | answers | pairs/s | products, GFLOP/s | least GFLOP a pair | utilisation | least/executed |",
+        "|" + " --- |" * 8,
+    ]
+    for found in json.loads((RESULTS / "utilisation.json").read_text())["results"]:
+        lines.append(
+            f"| {found['dtype']} | {found['prompt']} | {found['answer']} | {found['pairs_per_second']:.2f} | "
+            f"{found['peak_gflops']:.0f} | {found['least_gflop_per_pair']:.0f} | {found['utilisation']:.0%} | "
+            f"{found['least_over_executed']:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def noise() -> str:
+    """Rounding noise of margins by arrangement of precision, with bootstrap intervals."""
+    measured = json.loads((RESULTS / "noise.json").read_text())
+    lines = ["| arrangement | noise, nats (95 %) | seconds |", "|" + " --- |" * 3]
+    for found in measured["results"]:
+        interval = f"{found['noise']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+        lines.append(f"| {found['arrangement']} | {interval} | {found['seconds']:.0f} |")
+    signal = f"{measured['pairs']} pairs; root mean square margin in float32: {measured['signal']:.3f} nats."
+    return "\n".join([*lines, "", signal])
+
+
 def lint() -> str:
     """What the rules on text cost: time and memory per file format, and the rules' own memory."""
     measured = json.loads((RESULTS / "lint.json").read_text())

@@ -112,7 +112,7 @@ def test_no_answer_sees_another_one(streamed):
         assert after[place] != before[place]
 
 
-@pytest.mark.parametrize("family", ["llama", "mistral", "gemma3_text", "gpt2"])
+@pytest.mark.parametrize("family", ["llama", "gemma3_text"])
 def test_low_precision_is_no_further_from_the_truth_than_plain_rows_are(family):
     """Mean error of 256 answers in bfloat16 against the same weights in float64."""
     generator = torch.Generator().manual_seed(3)

@@ -47,6 +47,8 @@ from penchant.training.session import clear_after, last_metrics, results, train_
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
 
+_LOOKED_AT = 64  # rows among which short ones are taken for what is checked before the start
+
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
@@ -173,9 +175,10 @@ def train(
 def _look_before_the_start(
     trainer: PreferenceTrainer, alarms: Alarms, train_rows: Any, eval_rows: Any, say: Callable[[str], None]
 ) -> Noise | str | None:
-    """Hold policy and reference together, and say how much of a margin is rounding, on a few rows."""
-    gap = trainer.check_reference(train_rows[:4])
-    noise = noise_report(trainer, train_rows[:4])
+    """Hold policy and reference together, and say how much of a margin is rounding, on a few short rows."""
+    few = sorted(train_rows[:_LOOKED_AT], key=lambda row: len(row.prompt_ids) + sum(map(len, row.answers)))[:4]
+    gap = trainer.check_reference(few)
+    noise = noise_report(trainer, few)
     if noise:
         say(f"noise      {noise}")
     _first_alarms(alarms, trainer, noise, gap, train_rows, eval_rows)
