@@ -69,7 +69,7 @@ def reproduce(fast: bool = False) -> Outcome:
         axis.plot(clips, sweep["chi_po"], "o-", label="chi-PO")
         axis.plot(clips, sweep["dpo"], "o-", label="DPO")
         axis.axhline(0.1, linestyle="--", color="#888888", label="reference")
-        axis.set(xlabel="margin at which both are clipped, 2R", ylabel="pi of the rare answer after one comparison")
+        axis.set(xlabel="margin at which both are clipped, 2R", ylabel="pi of the rare answer")
         axis.legend()
 
     return Outcome(numbers, draw)

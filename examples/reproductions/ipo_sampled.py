@@ -64,10 +64,12 @@ def reproduce(fast: bool = False) -> Outcome:
 
     def draw(figure) -> None:
         axis = figure.subplots()
-        for place, colour in zip(range(3), COLOURS, strict=False):
-            axis.bar(np.arange(len(bars)) + 0.25 * place, [p[place] for p in bars.values()], 0.23, color=colour)
+        for place, (action, colour) in enumerate(zip("abc", COLOURS, strict=False)):
+            heights = [p[place] for p in bars.values()]
+            axis.bar(np.arange(len(bars)) + 0.25 * place, heights, 0.23, color=colour, label=action)
         axis.set_xticks(np.arange(len(bars)) + 0.25, list(bars), fontsize=8)
-        axis.set(ylabel="probability of a, b, c", ylim=(0, 1.05))
+        axis.set(ylabel="probability", ylim=(0, 1.05))
+        axis.legend()
 
     return Outcome(numbers, draw)
 

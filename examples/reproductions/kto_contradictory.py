@@ -64,6 +64,8 @@ def reproduce(fast: bool = False) -> Outcome:
         axis.plot(betas, kto, "o-", markersize=4, label="KTO")
         axis.axhline(0.2, linestyle="--", color="#888888", label="reference")
         axis.set(xscale="log", xlabel="beta", ylabel="pi of what the majority prefers", ylim=(0, 1.05))
+        axis.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+        axis.minorticks_off()
         axis.legend()
 
     return Outcome(numbers, draw)

@@ -51,7 +51,7 @@ def reproduce(fast: bool = False) -> Outcome:
         first, second = figure.subplots(1, 2)
         for name, values in curves.items():
             first.plot(z, values, label=name)
-        first.set(xlabel="z", ylim=(0, 8), title="pairwise losses")
+        first.set(xlabel="z", xlim=(-6, 11), ylim=(0, 8), title="pairwise losses")
         first.legend(fontsize=8)
         near = np.linspace(-0.4, 0.4, 201)
         second.plot(near, [float(oracle.discopop_loss(v / BETA, 0.0, BETA, TAU)) for v in near], label="discopop")

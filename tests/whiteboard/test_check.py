@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from whiteboard.correct import CORRECT, CORRECT_HELD_OUT
 from whiteboard.held_out import HELD_OUT
+from whiteboard.latest import RIGHT as LATEST_RIGHT
+from whiteboard.latest import WRONG as LATEST
 from whiteboard.templates import NUMPY, TEMPLATES
 from whiteboard.variants import graded, is_right, pairs, singles
+from whiteboard.written import written as from_steps
 
 from penchant.errors import InputError
 from penchant.objectives import METHODS
@@ -69,6 +72,30 @@ def test_no_wrong_alarm(number: int, tmp_path: Path, sandboxes: dict[str, Sandbo
     assert verdict.kind == "right", verdict.as_text(True)
 
 
+OWN_NAMES = {"r_dpo", "modpo", "ln_dpo", "cpo", "dpo_shift"}
+"""Methods with a constant or an input of their own, and one that may be written on four log-probs."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in OWN_NAMES else [pytest.mark.slow])
+        for name in checkable()
+        if name not in ("log_sigmoid", "focal_dpo")  # its steps take a power of a probability, which underflows
+    ],
+)
+def test_a_method_written_from_its_steps_is_right(name: str, tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    verdict = graded(name, from_steps(name), tmp_path, sandboxes)
+    assert verdict.kind == "right", verdict.as_text(True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", LATEST, ids=lambda variant: variant.name)
+def test_mistakes_of_others_are_named(variant, tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    verdict = graded(variant.method, variant.source, tmp_path, sandboxes)
+    assert is_right(verdict, variant.expected), verdict.as_text(True)
+
+
 @pytest.mark.parametrize("variant", singles(TEMPLATES)[::4], ids=lambda variant: variant.name)
 def test_one_mistake_is_named(variant, tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
     verdict = graded(variant.method, variant.source, tmp_path, sandboxes)
@@ -85,7 +112,7 @@ def test_of_all_variants_95_in_100_are_diagnosed_rightly(tmp_path: Path, sandbox
 
 @pytest.mark.slow
 def test_held_out_sources_are_not_called_wrong_when_right(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
-    for method, source in CORRECT_HELD_OUT + [(t.method, t.source) for t in HELD_OUT]:
+    for method, source in CORRECT_HELD_OUT + [(t.method, t.source) for t in HELD_OUT] + list(LATEST_RIGHT):
         assert graded(method, source, tmp_path, sandboxes).kind == "right", source
 
 

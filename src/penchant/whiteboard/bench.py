@@ -46,7 +46,8 @@ class Bench:
     def free(self) -> set[str]:
         """Constants that the function takes as parameters."""
         roles = set(self.binding.roles.values())
-        return {role for role in CONSTANT_ROLES if role in roles} | ({"gamma"} if "gamma_ratio" in roles else set())
+        constants = {role for role in (*CONSTANT_ROLES, *self.subject.constants) if role in roles}
+        return constants | ({"gamma"} if "gamma_ratio" in roles else set())
 
     def rows(self, count: int, constant: bool = False, **values: Any) -> Rows:
         """Probe rows: what the function takes no parameter for has its default; ``constant`` fixes the constants."""
@@ -55,7 +56,8 @@ class Bench:
             if role in rows and role not in self.free:
                 rows[role] = np.full(count, float(self.subject.constants.get(role, 1.0)))
             elif role not in rows and role in self.subject.constants:
-                rows[role] = np.full(count, float(self.subject.constants[role]))
+                turn = np.arange(count) % 3 if role in self.free else np.zeros(count, dtype=int)
+                rows[role] = float(self.subject.constants[role]) * np.array([1.0, 0.7, 0.9])[turn]
         if not self.binding.has("z0") and not self.binding.has("kl"):
             rows["z0"] = np.zeros(count)
         if self.binding.has("kl"):

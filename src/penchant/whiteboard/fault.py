@@ -153,6 +153,21 @@ def length_faults() -> tuple[Fault, ...]:
             answer,
             {"cw": "pw / n", "cl": "pl / n"},
         ),
+        *(
+            Fault(
+                "lengths-shared",
+                f"both answers are divided by {what}",
+                hint,
+                answer,
+                {"cw": f"pw / {by}", "cl": f"pl / {by}"},
+            )
+            for what, by in (
+                ("the mean of the two lengths", "((m + n) / 2)"),
+                ("the sum of the two lengths", "(m + n)"),
+                ("the longer answer's length", "maximum(m, n)"),
+                ("the shorter answer's length", "minimum(m, n)"),
+            )
+        ),
         Fault(
             "lengths-multiplied",
             "the log-probs are multiplied by the lengths",

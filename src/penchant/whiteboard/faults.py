@@ -53,6 +53,24 @@ def _dpo() -> Iterator[Fault]:
         {"mix": "(1 - eps / 2) * good + eps / 2 * bad"},
     )
     yield Fault(
+        "smoothing-sign",
+        "the term of the flipped label is subtracted where it is added",
+        smoothing,
+        fix,
+        {"mix": "(1 - eps) * good - eps * bad"},
+    )
+    partial = (
+        "Double beta in the call, with policy and reference swapped back and forth: which difference does it scale?"
+    )
+    whole = "Multiply the whole difference by beta: β(a - b)."
+    for what, expression in (
+        ("the policy's difference only, not the reference's", "beta * (pw - pl) - (rw - rl)"),
+        ("the reference's difference only, not the policy's", "pw - pl - beta * (rw - rl)"),
+        ("the chosen answer's log-ratio only", "beta * a - b"),
+        ("the rejected answer's log-ratio only", "a - beta * b"),
+    ):
+        yield Fault("beta-partial", f"beta multiplies {what}", partial, whole, {"z": expression})
+    yield Fault(
         "smoothing-adds",
         "the two terms of label smoothing do not sum to 1",
         smoothing,

@@ -39,7 +39,7 @@ def grade(
     Raises:
         InputError: if the parameters' roles cannot be told.
     """
-    bench = Bench(runner, subject, bind(parameters, subject.forms, inputs, name))
+    bench = Bench(runner, subject, bind(parameters, subject.forms, inputs, name, tuple(subject.constants)))
     error = fit(bench)
     if error is not None:
         return failed(subject.name, name, error, runner.library)
@@ -62,7 +62,7 @@ def explanation(
     Raises:
         InputError: if the parameters do not fit the method.
     """
-    bench = Bench(runner, subject, bind(parameters, subject.forms, inputs, name))
+    bench = Bench(runner, subject, bind(parameters, subject.forms, inputs, name, tuple(subject.constants)))
     return None if fit(bench) is not None else recognise(bench)[2]
 
 

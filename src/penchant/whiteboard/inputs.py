@@ -185,7 +185,11 @@ class Binding:
 
 
 def bind(
-    parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], given: Sequence[str] | None, where: str
+    parameters: Sequence[Parameter],
+    forms: Sequence[Sequence[str]],
+    given: Sequence[str] | None,
+    where: str,
+    constants: Sequence[str] = (),
 ) -> Binding:
     """Find each parameter's role: as stated by the user, by its name, else by its place.
 
@@ -194,6 +198,7 @@ def bind(
         forms: Orders of roles in which the method is usually written.
         given: The user's own statement, one name of the vocabulary per parameter.
         where: The function, for messages.
+        constants: The method's own, by role; a name that is one of these, or of its inputs, means that.
 
     Raises:
         InputError: if the roles cannot be told.
@@ -202,20 +207,27 @@ def bind(
     if given is not None:
         return Binding(dict(zip((p.name for p in parameters), _stated(given, parameters, where), strict=False)), only)
     paired = not any("y" in form or form == ("x",) for form in forms)
-    named = {p.name: role_of(p.name, paired) for p in parameters}
+    own = {role for role in (*constants, *(role for form in forms for role in form)) if role not in _COMPACT.values()}
+    own_names = {spelled: role for role in own for spelled in (role, role.rstrip("_"))}
+    named = {p.name: own_names.get(p.name) or role_of(p.name, paired) for p in parameters}
     if "b" in named and "a" not in named:
         named["b"] = "beta"
-    useful = {role for form in forms for role in form} | set(CONSTANT_ROLES) | {"m", "n", "z0", "kl"}
+    fixed = {*CONSTANT_ROLES, *constants}
+    useful = {role for form in forms for role in form} | fixed | {"m", "n", "z0", "kl"}
     found = {name: role for name, role in named.items() if role in useful}
     required = [p.name for p in parameters if p.required]
-    if all(name in found for name in required) and len(set(found.values())) == len(found) and _enough(found, forms):
+    if (
+        all(name in found for name in required)
+        and len(set(found.values())) == len(found)
+        and _enough(found, forms, fixed)
+    ):
         return Binding({name: role for name, role in found.items() if role}, only)
-    constants = {name: role for name, role in found.items() if role in CONSTANT_ROLES or role in ("z0", "eps")}
-    places = [p.name for p in parameters if p.required and p.name not in constants] or required
+    told = {name: role for name, role in found.items() if role in fixed or role == "z0"}
+    places = [p.name for p in parameters if p.required and p.name not in told] or required
     for form in forms:
         if len(form) == len(places):
             roles = dict(zip(places, form, strict=True))
-            return Binding(roles | {k: v for k, v in constants.items() if v and k not in roles}, only)
+            return Binding(roles | {k: v for k, v in told.items() if v and k not in roles}, only)
     example = ",".join(ROLE_NAMES.get(role, role) for role in forms[0])
     fix = f"Say what each is with --inputs, in order, for instance --inputs {example}"
     raise InputError(
@@ -223,9 +235,9 @@ def bind(
     )
 
 
-def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]]) -> bool:
+def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]], fixed: set[str]) -> bool:
     """Whether the data roles amount to one of the method's forms, more or less (a fault may leave an input out)."""
-    data = {role for role in found.values() if role not in CONSTANT_ROLES}
+    data = {role for role in found.values() if role not in fixed}
     return any(len(data & set(form)) >= max(1, len(form) - 2) for form in forms)
 
 
@@ -252,7 +264,7 @@ def forms_of(inputs: Sequence[str]) -> list[tuple[str, ...]]:
     )
     forms = [first]
     for old, new in swaps:
-        if first[: len(old)] == old and first != (*old, "m", "n"):
+        if first[: len(old)] == old and not (new[-2:] == first[-2:] == ("m", "n")):
             forms.append(new + first[len(old) :])
     if "z0" in first:
         forms += [tuple(role for role in form if role != "z0") for form in forms]
