@@ -66,6 +66,31 @@ def test_numbers_are_over_all_rows(tmp_path):
     assert page.charts["r1-loss"]["series"][0]["y"][-1] == pytest.approx(0.393)
 
 
+def ranked_list(index, rewards, scores):
+    """A list of answers, best first, each a token longer than the one before."""
+    count = len(scores)
+    numbers = {"before": [-5.0] * count, "start_rewards": [0.0] * count, "after": [-4.0] * count}
+    return record.Row(
+        f"l.jsonl:{index}", index, [9 + at for at in range(count)], rewards=rewards, scores=scores, **numbers
+    )
+
+
+def test_a_list_counts_as_its_pairs_of_answers_with_different_ratings(tmp_path):
+    """Three pairs of the first list, two of them right; of the second two, both right: its last answers are tied."""
+    lists = [ranked_list(1, [0.5, 0.7, 0.1], [3.0, 2.0, 1.0]), ranked_list(2, [0.4, 0.1, 0.2], [2.0, 1.0, 1.0])]
+    roles = [record.TokenAnswerFacts(f"rated {score}", 0.1, [record.Token("so", -2.0, -1.0)]) for score in (3, 2, 1)]
+    shown = [record.TokenRow("best", "l.jsonl:1", "Why?", roles)]
+    folder = write_run(tmp_path / "mine", of_facts=facts(unit="lists"), of_rows=lists, tokens=shown)
+    page = page_of(folder)
+    words = " ".join("".join(page.text).split())
+    assert "The better rated answer has the higher reward in 80 % of 5 pairs of answers from 2 held-out lists" in words
+    assert "Best rated on top50 %" in words
+    assert "rated 3 reward 0.1" in words and ", margin" not in words
+    found = pair_numbers(read_run(folder))
+    assert found.margin.value == pytest.approx((-0.2 + 0.4 + 0.6 + 0.3 + 0.2) / 5)
+    assert found.length_difference.tolist() == [-1, -2, -1, -1, -2]
+
+
 def test_many_rows_are_sampled_for_drawing_and_exact_in_the_numbers(tmp_path):
     many = rows(20_000)
     folder = write_run(tmp_path / "mine", of_rows=many, log=log_lines(30_000))

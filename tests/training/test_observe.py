@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from tests_support import labelled_rows, pair_rows, write_jsonl
+from tests_support import labelled_rows, list_rows, pair_rows, write_jsonl
 from transformers import TrainerCallback
 
 import penchant
@@ -19,7 +19,7 @@ from penchant.tokens.pieces import pieces
 @pytest.fixture
 def run(tiny_model_folder, tmp_path):
     def run(method, folder="run", **options):
-        rows = labelled_rows(24) if method == "kto" else pair_rows(24)
+        rows = {"kto": labelled_rows, "plackett_luce": list_rows}.get(method, pair_rows)(24)
         data = write_jsonl(tmp_path / f"{folder}.jsonl", rows)
         settings = {"batch_size": 8, "learning_rate": 5e-3, "use_cpu": True, "max_steps": 3} | options
         return penchant.train(
@@ -37,6 +37,7 @@ def run(tiny_model_folder, tmp_path):
         ("simpo", {"eval_split": 0.3}),
         ("simpo", {"lora": False, "learning_rate": 3e-4}),
         ("kto", {"eval_split": 0.3}),
+        ("plackett_luce", {"eval_split": 0.3}),
     ],
 )
 def test_log_probs_before_and_after_are_the_models(run, tiny_model_folder, method, options):
@@ -62,9 +63,13 @@ def test_log_probs_before_and_after_are_the_models(run, tiny_model_folder, metho
             assert row.after[index] == pytest.approx(after, abs=1e-3)
             assert sum(token.before for token in answer.tokens) == pytest.approx(before, abs=2e-2)
             assert sum(token.after for token in answer.tokens) == pytest.approx(after, abs=2e-2)
-            if method in ("dpo", "kto"):
+            if method in ("dpo", "kto", "plackett_luce"):
                 assert row.rewards[index] == pytest.approx(0.1 * (after - before), abs=1e-3)
                 assert row.start_rewards[index] == 0
+    if method == "plackett_luce":
+        assert all(row.scores == sorted(row.scores, reverse=True) for row in kept.rows)
+        assert {len(shown.answers) for shown in kept.tokens} > {2}, "every answer of a list is shown"
+        assert kept.tokens[0].answers[0].role.startswith("rated ")
     keeps_start = options.get("lora", True) or method == "dpo"
     assert (kept.facts.kl is not None) == keeps_start
     if keeps_start:

@@ -3,6 +3,8 @@
 from penchant.diagnostics.metrics import (
     Measures,
     answer_measures,
+    answer_rewards,
+    by_answer,
     implicit_rewards,
     list_measures,
     measures_of,
@@ -13,6 +15,8 @@ from penchant.diagnostics.watch import watched
 __all__ = [
     "Measures",
     "answer_measures",
+    "answer_rewards",
+    "by_answer",
     "implicit_rewards",
     "list_measures",
     "measures_of",

@@ -39,6 +39,26 @@ def implicit_rewards(
     return beta * (score / lengths if method.ranks_per_token else score)
 
 
+def by_answer(record: Logps) -> tuple[Array, Array | None, Array]:
+    """Log-probs under policy and reference, and lengths, of the answers of each row: shape ``(rows, answers)``."""
+    if isinstance(record, ListLogps):
+        return record.policy_list_logps, record.ref_list_logps, record.list_lengths
+    if isinstance(record, PairLogps):
+        policy = (record.policy_chosen_logps, record.policy_rejected_logps)
+        reference = (record.ref_chosen_logps, record.ref_rejected_logps)
+        lengths = (record.chosen_lengths, record.rejected_lengths)
+    else:
+        policy, reference, lengths = (record.policy_logps,), (record.ref_logps,), (record.lengths,)
+    stack = compat.array_namespace(policy[0]).stack
+    ref = None if reference[0] is None else stack(reference, axis=1)
+    return stack(policy, axis=1), ref, stack(lengths, axis=1)
+
+
+def answer_rewards(method: Method, constants: Mapping[str, Any], record: Logps) -> Array:
+    """The implicit reward of every answer of each row, shape ``(rows, answers)``: see :func:`implicit_rewards`."""
+    return implicit_rewards(method, constants, *by_answer(record))
+
+
 def pair_measures(method: Method, constants: Mapping[str, Any], logps: PairLogps) -> Measures:
     """Rewards, their margin and its sign, log-probs, and the chosen answer's loss per token, for each pair.
 

@@ -185,7 +185,7 @@ def pair_charts(run: Run, pairs: Pairs) -> list[Chart]:
             )
         )
     if len(pairs.by_length) > 1:
-        charts.append(_by_length(pairs.by_length))
+        charts.append(_by_length(pairs.by_length, "better rated" if run.of_lists else "chosen"))
     if len(pairs.margins) > 2:
         charts.append(_scatter(pairs))
     return charts
@@ -249,16 +249,16 @@ def _counts(values: Array, edges: Array) -> list[int]:
     return [*counts.tolist(), 0]
 
 
-def _by_length(bins: Mapping[str, Share]) -> Chart:
+def _by_length(bins: Mapping[str, Share], which: str) -> Chart:
     labels = [f"{name} (n = {share.n:,})" for name, share in bins.items()]
     shares = list(bins.values())
     words = "; ".join(f"{name}: {share} of {share.n:,}" for name, share in bins.items())
     return {
         "id": "by-length",
-        "title": "Accuracy by how many tokens longer the chosen answer is",
+        "title": f"Accuracy by how many tokens longer the {which} answer is",
         "kind": "whiskers",
         "share": True,
-        "x_label": "chosen longer by",
+        "x_label": f"{which} longer by",
         "x": list(range(len(bins))),
         "names": labels,
         "levels": [[0.5, "coin"]],

@@ -8,7 +8,7 @@ from typing import Any
 
 from penchant.evaluation.pairs import paired_test
 from penchant.report.charts import Chart, over_steps
-from penchant.report.numbers import Pairs, moved, prompts_of, rewards_of
+from penchant.report.numbers import Pairs, as_pairs, moved, prompts_of, rewards_of
 from penchant.report.read import Run
 from penchant.report.text import number
 
@@ -138,21 +138,18 @@ def _tests(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     first, found = runs[0], []
     if not first.rows or first.rows[0].label is not None:
         return []
+    of_first = as_pairs(first)
     for name, run in zip(names[1:], runs[1:], strict=True):
-        if [row.source for row in run.rows] != [row.source for row in first.rows]:
+        rows = as_pairs(run)
+        if [row.source for row in rows] != [row.source for row in of_first]:
             found.append(f"{name} and {names[0]} were not measured on the same rows, so they are not tested.")
             continue
-        test = paired_test(rewards_of(first), rewards_of(run), prompts_of(first))
+        test = paired_test(rewards_of(names[0], of_first), rewards_of(name, rows), prompts_of(of_first))
         how = "paired bootstrap over prompts" if test.p_value is None else f"exact McNemar p = {test.p_value:.3g}"
-        verdict = (
-            test.verdict
-            if test.verdict == "no difference shown"
-            else (f"{name if test.difference.value > 0 else names[0]} orders more pairs rightly")
-        )
         low, high = (f"{100 * bound:+.1f}" for bound in (test.difference.low, test.difference.high))
         found.append(
-            f"{name} against {names[0]}: {verdict}; {100 * test.difference.value:+.1f} points of accuracy "
-            f"({low} to {high}), {how}, {len(run.rows):,} pairs."
+            f"{name} against {names[0]}: {test.verdict}; {100 * test.difference.value:+.1f} points of accuracy "
+            f"({low} to {high}), {how}, {len(rows):,} pairs."
         )
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,12 +11,15 @@ import numpy as np
 from penchant.evaluation.pairs import Rewards, length_bins
 from penchant.evaluation.statistics import ClusterBootstrap, Estimate, RunningMean, Share
 from penchant.records import Array
+from penchant.report import record
 from penchant.report.read import Run
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """The measured pairs of a run. Arrays have shape ``(pairs,)``; log-prob margins are chosen minus rejected, in nats.
+
+    A list stands for all pairs of its answers whose ratings differ, the better rated one being the chosen.
 
     Attributes:
         accuracy: Share of pairs whose chosen answer has the higher reward; a tie is half.
@@ -28,6 +32,7 @@ class Pairs:
         logp_margins: Log-prob margins after training, of the rows whose start is known.
         start_logp_margins: The same before.
         length_difference: Tokens of the chosen answer minus those of the rejected.
+        on_top: Of lists: the share whose best rated answer has the highest reward.
     """
 
     accuracy: Share
@@ -40,6 +45,7 @@ class Pairs:
     logp_margins: Array | None
     start_logp_margins: Array | None
     length_difference: Array
+    on_top: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +59,38 @@ class Answers:
     ranked: float | None
 
 
-def pair_numbers(run: Run) -> Pairs:
-    """The numbers of a run on pairs; there must be rows."""
-    rewards = np.array([row.rewards for row in run.rows])
-    lengths = np.array([row.lengths for row in run.rows])
+def as_pairs(run: Run) -> list[record.Row]:
+    """The run's rows as pairs; of a list every two answers whose ratings differ, the better rated one first."""
+    return [pair for row in run.rows for pair in _pairs_of(row)] if run.of_lists else run.rows
+
+
+def _pairs_of(row: record.Row) -> list[record.Row]:
+    columns = (row.lengths, row.after, row.rewards, row.before, row.start_rewards)
+    parts = [itertools.repeat(None) if one is None else map(list, record.ordered(row, one)) for one in columns]
+    count = len(record.ordered(row, row.rewards))
+    return [record.Row(row.source, row.prompt, *two) for two in itertools.islice(zip(*parts, strict=False), count)]
+
+
+def pair_numbers(run: Run) -> Pairs | None:
+    """The numbers of a run on pairs or lists; nothing where no two answers differ in rating."""
+    rows = as_pairs(run)
+    if not rows:
+        return None
+    rewards = np.array([row.rewards for row in rows])
+    lengths = np.array([row.lengths for row in rows])
     margins, difference = rewards[:, 0] - rewards[:, 1], lengths[:, 0] - lengths[:, 1]
-    means = ClusterBootstrap(prompts_of(run))
-    known = np.array([row.before is not None and row.start_rewards is not None for row in run.rows])
-    before = np.array([row.before for row in run.rows if row.before is not None and row.start_rewards is not None])
-    start = np.array(
-        [row.start_rewards for row in run.rows if row.before is not None and row.start_rewards is not None]
-    )
-    after = np.array([row.after for row in run.rows])[known]
+    prompts = prompts_of(rows)
+    means = ClusterBootstrap(prompts)
+    both = [(row.before, row.start_rewards) for row in rows]
+    known = np.array([before is not None and start is not None for before, start in both])
+    before, start = (np.array([pair[at] for pair, shown in zip(both, known, strict=True) if shown]) for at in (0, 1))
+    after = np.array([row.after for row in rows])[known]
     right = 0.5 * (1 + np.sign(margins))
     bins = np.array(length_bins(difference))
     order = list(dict.fromkeys(length_bins(np.sort(difference))))
     drift = None
     if known.any():
-        of_known = means if known.all() else ClusterBootstrap(prompts_of(run)[known])
+        of_known = means if known.all() else ClusterBootstrap(prompts[known])
         drift = (of_known.ratio((after - before)[:, 0]), of_known.ratio((after - before)[:, 1]))
     return Pairs(
         accuracy=means.share(right),
@@ -83,7 +103,22 @@ def pair_numbers(run: Run) -> Pairs:
         logp_margins=after[:, 0] - after[:, 1] if known.any() else None,
         start_logp_margins=before[:, 0] - before[:, 1] if known.any() else None,
         length_difference=difference,
+        on_top=_on_top(run.rows) if run.of_lists else None,
     )
+
+
+def _on_top(rows: Sequence[record.Row]) -> Share:
+    """How often an answer with the best rating has the highest reward, of lists whose ratings differ."""
+    found = [
+        float(
+            max(reward for reward, score in zip(row.rewards, row.scores, strict=True) if score == row.scores[0])
+            >= max(row.rewards)
+        )
+        for row in rows
+        if row.scores and row.scores[0] > row.scores[-1]
+    ]
+    prompts = [row.prompt for row in rows if row.scores and row.scores[0] > row.scores[-1]]
+    return ClusterBootstrap(np.array(prompts)).share(np.array(found))
 
 
 def answer_numbers(run: Run) -> Answers:
@@ -114,10 +149,10 @@ def correlation(first: Array, second: Array) -> float | None:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def rewards_of(run: Run) -> Rewards:
-    """The rewards as ``penchant evaluate`` takes them."""
-    rewards = np.array([row.rewards for row in run.rows])
-    return Rewards(run.facts.name, rewards[:, 0], rewards[:, 1])
+def rewards_of(name: str, rows: Sequence[record.Row]) -> Rewards:
+    """The rewards of pairs as ``penchant evaluate`` takes them."""
+    rewards = np.array([row.rewards for row in rows])
+    return Rewards(name, rewards[:, 0], rewards[:, 1])
 
 
 def moved(run: Run) -> Estimate | None:
@@ -126,6 +161,6 @@ def moved(run: Run) -> Estimate | None:
     return found and replace(found, low=max(found.low, 0.0))  # NaN stays NaN
 
 
-def prompts_of(run: Run) -> Array:
+def prompts_of(rows: Sequence[record.Row]) -> Array:
     """Equal numbers mark rows of one prompt."""
-    return np.array([row.prompt for row in run.rows])
+    return np.array([row.prompt for row in rows])

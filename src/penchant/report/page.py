@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,9 @@ def _all_charts(views: Sequence[View], comparison: Comparison | None) -> list[Ch
     )
 
 
+@cache
 def _environment() -> Environment:
+    """Kept: compiling the templates takes longer than filling them."""
     environment = Environment(
         loader=PackageLoader("penchant.report"),
         autoescape=True,

@@ -48,6 +48,11 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def of_lists(self) -> bool:
+        """Whether the rows measured are rated lists."""
+        return bool(self.rows) and self.rows[0].scores is not None
+
+    @property
     def steps(self) -> int:
         """The last step that was logged."""
         return int(max((line["step"] for line in self.log), default=0))
@@ -159,17 +164,21 @@ def _decoded(path: Path, data: bytes, kind: type[_Line], line: int | None = None
 def _check_rows(folder: Path, rows: Sequence[record.Row]) -> None:
     """Every row has one number per answer, and all rows are of one kind."""
     for number, row in enumerate(rows, 2):
-        wanted = 2 if row.label is None else 1
+        wanted = len(row.scores) if row.scores is not None else 2 if row.label is None else 1
         sizes = {
             len(part)
             for part in (row.lengths, row.after, row.rewards, row.before, row.start_rewards)
             if part is not None
         }
-        if sizes != {wanted} or (row.label is None) != (rows[0].label is None):
+        if sizes != {wanted} or _kind(row) != _kind(rows[0]):
             where = f"{folder / record.FOLDER / record.ROWS}:{number}"
             raise InputError(
                 "the record of the run is damaged", where=where, got="a row of another shape", fix=_DAMAGED
             )
+
+
+def _kind(row: record.Row) -> tuple[bool, bool]:
+    return row.label is None, row.scores is None
 
 
 def _doctor(folder: Path) -> dict[str, Any] | None:

@@ -6,13 +6,15 @@ fields are left alone, so that a field may be added without a new version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 VERSION = 1
+_Value = TypeVar("_Value")
 FOLDER = "record"
 RUN, DOCTOR = "run.json", "doctor.json"
 ROWS, TOKENS, SAMPLES = "rows.jsonl", "tokens.jsonl", "samples.jsonl"
@@ -101,7 +103,8 @@ class Head(msgspec.Struct):
 
 
 class Row(msgspec.Struct):
-    """A row's log-probs (nats, summed) and rewards, of the chosen and the rejected answer, or of the one answer.
+    """A row's log-probs (nats, summed) and rewards: of the chosen and the rejected answer, of the one answer, or of all
+    the answers of a list, best first.
 
     Attributes:
         source: ``file:line``.
@@ -112,6 +115,7 @@ class Row(msgspec.Struct):
         before: Log-probs under the model that training began with.
         start_rewards: Its implicit rewards; all 0 for a method with a reference.
         label: Of a single answer.
+        scores: The ratings of a list's answers, best first.
     """
 
     source: str
@@ -122,6 +126,15 @@ class Row(msgspec.Struct):
     before: list[float] | None = None
     start_rewards: list[float] | None = None
     label: bool | None = None
+    scores: list[float] | None = None
+
+
+def ordered(row: Row, values: Sequence[_Value]) -> list[tuple[_Value, _Value]]:
+    """A value of the better and of the worse answer, for each two answers of a row whose ratings differ."""
+    if row.scores is None:
+        return [(values[0], values[1])]
+    both = zip(itertools.combinations(values, 2), itertools.combinations(row.scores, 2), strict=True)
+    return [two for two, (better, worse) in both if better > worse]
 
 
 class Token(msgspec.Struct, array_like=True):
@@ -133,7 +146,7 @@ class Token(msgspec.Struct, array_like=True):
 
 
 class TokenAnswerFacts(msgspec.Struct):
-    """One answer; ``role`` is chosen, rejected, desirable or undesirable."""
+    """One answer; ``role`` is chosen, rejected, desirable, undesirable, or what it was rated."""
 
     role: str
     reward: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from penchant.evaluation.statistics import Estimate
+from penchant.evaluation.statistics import Estimate, Share
 from penchant.report.numbers import Answers, Pairs, correlation, moved
 from penchant.report.read import Run
 from penchant.report.text import number, percent
@@ -36,7 +36,7 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
     found = []
     if pairs is not None:
         found.append(_ordering(run, pairs))
-        found += _displacement(pairs) + _length(pairs)
+        found += _displacement(run, pairs) + _length(run, pairs)
     if answers is not None and answers.ranked is not None:
         found.append(
             f"A desirable answer has a higher reward than an undesirable one in {percent(answers.ranked)} of all "
@@ -55,7 +55,6 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
 
 def _ordering(run: Run, pairs: Pairs) -> str:
     share = pairs.accuracy
-    which = "held-out pairs" if run.rows_of == "held-out" else "pairs"
     if share.low > 0.5:
         verdict = "better than chance"
     elif share.high < 0.5:
@@ -63,36 +62,52 @@ def _ordering(run: Run, pairs: Pairs) -> str:
     else:
         verdict = "no difference from chance shown"
     return (
-        f"The chosen answer has the higher reward in {percent(share.value)} of {share.n:,} {which} "
-        f"(95 % interval {percent(share.low)} to {percent(share.high)}): {verdict}."
+        f"The {_names(run)[0]} answer has the higher reward in {percent(share.value)} of {_counted(run, share.n)} "
+        f"({_share_interval(share)}): {verdict}."
     )
 
 
-def _displacement(pairs: Pairs) -> list[str]:
+def _names(run: Run) -> tuple[str, str]:
+    """What the two answers of a pair are called."""
+    return ("better rated", "worse rated") if run.of_lists else ("chosen", "rejected")
+
+
+def _counted(run: Run, pairs: int) -> str:
+    which = "held-out " if run.rows_of == "held-out" else ""
+    if run.of_lists:
+        return f"{pairs:,} pairs of answers from {len(run.rows):,} {which}lists"
+    return f"{pairs:,} {which}pairs"
+
+
+def _displacement(run: Run, pairs: Pairs) -> list[str]:
     """Whether the margin grew by raising the chosen answers or by lowering the rejected ones alone."""
     if pairs.drift is None:
         return []
     chosen, rejected = pairs.drift
+    good, bad = _names(run)
     if chosen.high < 0 and rejected.value < chosen.value:
-        how = "the margin grew by pushing both down, the rejected ones further (likelihood displacement)"
+        how = f"the margin grew by pushing both down, the {bad} ones further (likelihood displacement)"
+    elif chosen.high < 0:
+        how = f"the {good} answers became less likely, and no less so than the {bad} ones"
     elif chosen.low > 0:
-        how = "the chosen answers did become more likely"
+        how = f"the {good} answers did become more likely"
     else:
-        how = "no change of the chosen answers is shown"
+        how = f"no change of the {good} answers is shown"
     return [
-        f"Log-probs changed by {number(chosen.value)} nats for chosen answers and {number(rejected.value)} for "
-        f"rejected ones on average: {how}."
+        f"Log-probs changed by {number(chosen.value)} nats for {good} answers and {number(rejected.value)} for "
+        f"{bad} ones on average: {how}."
     ]
 
 
-def _length(pairs: Pairs) -> list[str]:
+def _length(run: Run, pairs: Pairs) -> list[str]:
     """Whether the margins are little more than a difference of lengths."""
     found = correlation(pairs.length_difference, pairs.margins)
     if len(pairs.margins) < _ENOUGH or found is None or abs(found) < _STRONG:
         return []
     kind = "longer" if found > 0 else "shorter"
     return [
-        f"Margins follow length: their correlation with the extra tokens of the chosen answer is {number(found, 2)}. "
+        f"Margins follow length: their correlation with the extra tokens of the {_names(run)[0]} answer is "
+        f"{number(found, 2)}. "
         f"The model may have learnt to prefer {kind} answers and little else."
     ]
 
@@ -104,13 +119,17 @@ def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
     if pairs is not None:
         share = pairs.accuracy
         tone = "good" if share.low > 0.5 else "bad" if share.high < 0.5 else ""
-        interval = f"{percent(share.low)} to {percent(share.high)}; {share.n:,} {which} pairs"
+        interval = f"{_share_interval(share, '')}; {share.n:,} {which} pairs"
         found.append(Card("Reward accuracy", percent(share.value), interval, tone))
         found.append(Card("Reward margin", number(pairs.margin.value), _interval(pairs.margin)))
+        if pairs.on_top is not None:
+            on_top = f"{_share_interval(pairs.on_top, '')}; {pairs.on_top.n:,} {which} lists"
+            found.append(Card("Best rated on top", percent(pairs.on_top.value), on_top))
         if pairs.drift is not None:
             chosen = pairs.drift[0]
             tone = "bad" if chosen.high < 0 else ""
-            found.append(Card("Chosen log-prob", _signed(chosen.value), f"nats, change; {_interval(chosen)}", tone))
+            good = _names(run)[0].capitalize()
+            found.append(Card(f"{good} log-prob", _signed(chosen.value), f"nats, change; {_interval(chosen)}", tone))
     if answers is not None and answers.ranked is not None:
         found.append(Card("Desirable ranked higher", percent(answers.ranked), f"{len(run.rows):,} {which} answers"))
     kl = moved(run)
@@ -163,6 +182,12 @@ def _interval(estimate: Estimate) -> str:
     if math.isnan(estimate.low):
         return "too few rows for an interval"
     return f"{number(estimate.low)} to {number(estimate.high)}"
+
+
+def _share_interval(share: Share, what: str = "95 % interval ") -> str:
+    if math.isnan(share.low):
+        return "one prompt alone gives no interval"
+    return f"{what}{percent(share.low)} to {percent(share.high)}"
 
 
 def _with_interval(estimate: Estimate) -> str:

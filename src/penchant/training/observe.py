@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,27 +15,43 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from transformers import TrainerCallback
 
+from penchant.diagnostics import by_answer
 from penchant.evaluation.sample import generate
-from penchant.logps import AnswerBatch, FrozenCopy
-from penchant.logps.plain import token_logps
-from penchant.records import PairLogps, TokenAnswer, TokenPair
+from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference
+from penchant.records import TokenAnswer, TokenList, TokenPair
 from penchant.report import record
 from penchant.tokens.pieces import pieces
 from penchant.training.adapters import is_trained
+from penchant.training.microbatch import cut
 from penchant.training.trainer import PreferenceTrainer
 
 Key = tuple[str, bool | None]
 _MOST_ROWS, _MOST_KL, _MOST_SHOWN, _MOST_POINTS = 256, 32, 4, 20
+_MOST_ANSWERS = 6
+"""Of a list, token by token: the best rated and the worst rated."""
 _SAMPLE_TOKENS = 128
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Token log-probs of a row's answers under the trained model and the starting one, and the KL between them.
+
+    The KL is that of the trained model to the starting one over the whole vocabulary, the mean over the row's answer
+    tokens in nats; ``before`` is empty and ``kl`` is no number where the starting model is not at hand.
+    """
+
+    after: tuple[Tensor, ...]
+    before: tuple[Tensor, ...] = ()
+    kl: float = math.nan
 
 
 class Observer(TrainerCallback):
     """Measures rows of a run and keeps them for the report.
 
     Evaluation rows have their log-probs from the last evaluation; without evaluation data a sample of the training rows
-    is measured. A few rows go through the trained and the starting model once more, token by token. How many is a
-    small share of the rows trained on, so that a run is a few percent longer at most.
+    is measured. A few rows go through the trained and the starting model once more, token by token and by the engine
+    that trains. How many is a small share of the rows trained on, so that a run is a few percent longer at most.
 
     Args:
         trainer: The trainer, before its first step.
@@ -46,20 +63,20 @@ class Observer(TrainerCallback):
     def __init__(self, trainer: PreferenceTrainer, folder: Path, rows: Sequence[Any], held_out: Sequence[Any]) -> None:
         self.trainer, self.folder, self.seconds = trainer, folder, 0.0
         self._of, of = ("held-out", held_out) if held_out else ("training", rows)
-        self._rows = [row for row in of if isinstance(row, TokenPair | TokenAnswer)]
+        self._rows = list(of)
         args = trainer.args
         new_adapter = hasattr(trainer.model, "disable_adapter") and not is_trained(trainer.model)
         stands = trainer.reference is not None and args.reference == "initial" and args.reference_every is None
         self._starts = stands  # whether the reference is the model that training begins with, at the end too
-        self._start: Any = "adapter off" if new_adapter else None
-        if stands and isinstance(trainer.reference, FrozenCopy):
-            self._start = trainer.reference.model
+        self._start: Reference | None = AdapterOff(trainer.model) if new_adapter else None
+        if stands and isinstance(trainer.reference, FrozenCopy | OtherAdapter):
+            self._start = trainer.reference
         trained = args.max_steps * args.batch_size if args.max_steps > 0 else len(rows) * args.num_train_epochs
         self._trained = int(trained)
         order = torch.randperm(len(self._rows), generator=torch.Generator().manual_seed(args.seed)).tolist()
         self._sample = [self._rows[index] for index in order[: self._few(20, 8, _MOST_ROWS)]]
         self._before: dict[Key, record.Row] = {}
-        self._start_tokens: dict[Key, list[Tensor]] = {}
+        self._start_tokens: dict[Key, tuple[Tensor, ...]] = {}
         self._samples: list[record.Sample] = []
         self._asked = _prompts(self._rows, args.sample_prompts)
         self._points: set[int] = set()
@@ -73,7 +90,8 @@ class Observer(TrainerCallback):
             return
         if self._start is None:
             shown = self._sample[: 4 * self._few(50, 2, _MOST_SHOWN)]
-            self._timed(lambda: self._start_tokens.update({_key(row): self._tokens(row) for row in shown}))
+            seen = self._timed(lambda: self._see(shown))
+            self._start_tokens = {key: one.after for key, one in seen.items()}
         if self._asked:
             answers = self._timed(self._answers)
             asked = [pieces_text(trainer, prompt) for prompt in self._asked]
@@ -86,8 +104,16 @@ class Observer(TrainerCallback):
         if not self.trainer.is_world_process_zero():
             return None
         record.write_lines(self.folder, record.ROWS, record.Head(self._of), rows)
-        shown = self._timed(lambda: self._shown(rows))
         note = "" if self._starts else "log-ratios are against the model that training began with"
+        best, worst = self._extremes(rows)
+        of_kl = self._sample[: self._few(40, 4, _MOST_KL)] if self._start is not None else []
+        seen = self._timed(lambda: self._see([*best, *worst, *of_kl]))
+        rewards = {(row.source, row.label): row.rewards for row in rows}
+        shown = [
+            self._token_row(kind, row, seen[_key(row)], rewards[_key(row)])
+            for kind, some in (("best", best), ("worst", worst))
+            for row in some
+        ]
         record.write_lines(self.folder, record.TOKENS, record.Head(self._of, note), shown)
         if self._samples:
             answers = self._timed(self._answers)
@@ -95,9 +121,7 @@ class Observer(TrainerCallback):
                 record.Sample(s.prompt, s.before, answer) for s, answer in zip(self._samples, answers, strict=True)
             ]
             self._write_samples()
-        if self._start is None:
-            return None
-        return self._timed(lambda: [self._kl(row) for row in self._sample[: self._few(40, 4, _MOST_KL)]])
+        return [seen[_key(row)].kl for row in of_kl] or None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Spread the measurements of the KL over the run: each takes as long as two rows of training."""
@@ -106,8 +130,8 @@ class Observer(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step in self._points and state.is_world_process_zero:
-            values = self._timed(lambda: [self._kl(row) for row in self._sample[:4]])
-            self.trainer.log({"kl_per_token": sum(values) / len(values)})
+            seen = self._timed(lambda: self._see(self._sample[:4]))
+            self.trainer.log({"kl_per_token": sum(one.kl for one in seen.values()) / len(seen)})
 
     def _few(self, share: int, least: int, most: int) -> int:
         """One in ``share`` of the rows trained on, within bounds."""
@@ -145,18 +169,8 @@ class Observer(TrainerCallback):
             rows.append(one)
         return rows
 
-    @contextmanager
-    def _start_model(self) -> Iterator[Any]:
-        """The model that training began with, where it can still be run."""
-        model = self.trainer.model
-        if self._start == "adapter off":
-            with model.disable_adapter():
-                yield model
-        else:
-            yield self._start
-
-    def _shown(self, rows: Sequence[record.Row]) -> list[record.TokenRow]:
-        """The rows with the best and the worst rewards, token by token, among those whose start can be known."""
+    def _extremes(self, rows: Sequence[record.Row]) -> tuple[list[Any], list[Any]]:
+        """The rows with the best and the worst rewards, among those whose start can be known."""
         by_key = {_key(row): row for row in self._rows}
         keys = [(row.source, row.label) for row in rows]
         ranked = [
@@ -166,20 +180,39 @@ class Observer(TrainerCallback):
         ]
         ranked.sort(key=lambda pair: pair[0])
         each = min(self._few(50, 2, _MOST_SHOWN), len(ranked) // 2 or 1)
-        rewards = {key: row.rewards for key, row in zip(keys, rows, strict=True)}
-        best = [self._token_row("best", row, rewards[_key(row)]) for _, row in ranked[: -each - 1 : -1]]
-        worst = [self._token_row("worst", row, rewards[_key(row)]) for _, row in ranked[:each]]
-        return best + (worst if len(ranked) > 1 else [])
+        best, worst = ranked[: -each - 1 : -1], ranked[:each] if len(ranked) > 1 else []
+        return [row for _, row in best], [row for _, row in worst]
 
-    def _token_row(self, kind: str, row: Any, rewards: Sequence[float]) -> record.TokenRow:
-        after = self._tokens(row)
-        if _key(row) in self._start_tokens:
-            before = self._start_tokens[_key(row)]
-        else:
-            with self._start_model() as model:
-                before = self._tokens(row, model)
+    @torch.no_grad()
+    def _see(self, rows: Sequence[Any]) -> dict[Key, _Seen]:
+        """Each row once through the model as it is and, where it is at hand, the starting one; by the engine."""
+        trainer, start, found = self.trainer, self._start, {}
+        engine, recorder, args = trainer.engine, trainer.recorder, trainer.args
+        model = trainer.model.eval()
+        distinct = list({_key(row): row for row in rows}.values())
+        limits = {"max_rows": args.micro_batch_size, "max_tokens": args.micro_batch_tokens}
+        with engine.engaged(model, *([] if start is None else [start.model])), recorder.precision():
+            for part in cut(distinct, **limits, packed=engine.packed):
+                batch = recorder.lay_out([(row.prompt_ids, _answers(row)) for row in part])
+                old = None if start is None else start.predict(engine, batch)
+                new = engine.predict(model, batch)
+                measured = [new.token_logps(batch.target_N)]
+                measured += [] if old is None else [old.token_logps(batch.target_N), new.kl_to(old)]
+                lengths = batch.lengths.tolist()
+                by_answer = zip(*(one_N.cpu().split(lengths) for one_N in measured), strict=True)
+                for row in part:
+                    after, *beside = zip(*itertools.islice(by_answer, len(_answers(row))), strict=True)
+                    kl = float(torch.cat(beside[1]).double().mean()) if beside else math.nan
+                    found[_key(row)] = _Seen(after, beside[0] if beside else (), kl)
+        return found
+
+    def _token_row(self, kind: str, row: Any, seen: _Seen, rewards: Sequence[float]) -> record.TokenRow:
+        before = seen.before or self._start_tokens[_key(row)]
+        both = list(zip(_roles(row), _answers(row), before, seen.after, rewards, strict=True))
+        if len(both) > _MOST_ANSWERS:
+            both = both[: _MOST_ANSWERS // 2] + both[-_MOST_ANSWERS // 2 :]
         answers = []
-        for role, ids, old, new, reward in zip(_roles(row), _answers(row), before, after, rewards, strict=True):
+        for role, ids, old, new, reward in both:
             texts = pieces(self.trainer.processing_class, ids)
             tokens = [
                 record.Token(text, round(a, 4), round(b, 4))
@@ -188,32 +221,6 @@ class Observer(TrainerCallback):
             answers.append(record.TokenAnswerFacts(role, reward, tokens))
         prompt = pieces_text(self.trainer, row.prompt_ids)
         return record.TokenRow(kind, record.plain(row.source), prompt, answers)
-
-    @torch.no_grad()
-    def _logits(self, row: Any, model: Any = None) -> tuple[Tensor, AnswerBatch]:
-        """Logits at the answer tokens by plain rows, one per answer."""
-        model = model or self.trainer.model
-        model.eval()
-        answers = _answers(row)
-        pad, device = self.trainer.processing_class.pad_token_id, self.trainer.args.device
-        batch = AnswerBatch.of([row.prompt_ids] * len(answers), answers, pad_id=pad, device=device)
-        with self.trainer.compute_loss_context_manager():
-            output = model(
-                input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=batch.keep_BT, use_cache=False
-            )
-        return output.logits, batch
-
-    def _tokens(self, row: Any, model: Any = None) -> list[Tensor]:
-        """Token log-probs of each answer."""
-        logits, batch = self._logits(row, model)
-        return list(token_logps(logits, batch.target_N).cpu().split(batch.lengths.tolist()))
-
-    def _kl(self, row: Any) -> float:
-        """KL(model as it is, starting model) over the whole vocabulary: mean over the row's answer tokens, in nats."""
-        new = self._logits(row)[0].float().log_softmax(-1)
-        with self._start_model() as model:
-            old = self._logits(row, model)[0].float().log_softmax(-1)
-        return float((new.exp() * (new - old)).sum(-1).double().mean())
 
     def _answers(self) -> list[str]:
         trainer = self.trainer
@@ -245,13 +252,9 @@ def _as_rows(
     """Rows with their measured log-probs; ``starts``: the reference's are those of the model before training."""
     found = {}
     for rows, logps in measured:
-        if isinstance(logps, PairLogps):
-            policy = [logps.policy_chosen_logps, logps.policy_rejected_logps]
-            reference = [logps.ref_chosen_logps, logps.ref_rejected_logps]
-        else:
-            policy, reference = [logps.policy_logps], [logps.ref_logps]
-        after_all = torch.stack(policy, 1).tolist()
-        before = torch.stack(reference, 1).tolist() if starts else [None] * len(rows)
+        policy, reference, _ = by_answer(logps)
+        after_all = policy.tolist()
+        before = reference.tolist() if starts else [None] * len(rows)
         for row, after, start, rewards in zip(rows, after_all, before, trainer.rewards(logps), strict=True):
             found[_key(row)] = record.Row(
                 source=record.plain(row.source),
@@ -261,7 +264,8 @@ def _as_rows(
                 rewards=_rounded(rewards),
                 before=None if start is None else _rounded(start),
                 start_rewards=None if start is None else [0.0] * len(after),
-                label=None if isinstance(row, TokenPair) else row.label,
+                label=row.label if isinstance(row, TokenAnswer) else None,
+                scores=list(row.scores) if isinstance(row, TokenList) else None,
             )
     return found
 
@@ -271,20 +275,27 @@ def _rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 6) for value in values]
 
 
-def _key(row: TokenPair | TokenAnswer) -> Key:
+def _key(row: Any) -> Key:
     return record.plain(row.source), row.label if isinstance(row, TokenAnswer) else None
 
 
-def _answers(row: TokenPair | TokenAnswer) -> list[list[int]]:
-    return [row.chosen_ids, row.rejected_ids] if isinstance(row, TokenPair) else [row.completion_ids]
+def _answers(row: Any) -> list[list[int]]:
+    """What is measured of a row; a pair's third answer is not."""
+    answers: list[list[int]] = row.answers
+    return answers[:2] if isinstance(row, TokenPair) else answers
 
 
-def _roles(row: TokenPair | TokenAnswer) -> list[str]:
+def _roles(row: Any) -> list[str]:
+    if isinstance(row, TokenList):
+        return [f"rated {score:g}" for score in row.scores]
     return ["chosen", "rejected"] if isinstance(row, TokenPair) else ["desirable" if row.label else "undesirable"]
 
 
 def _merit(row: record.Row) -> float:
-    """How right the rewards are: the margin of a pair, or the reward of an answer with the label's sign."""
-    sign = -1.0 if row.label is False else 1.0
-    merit = sign * row.rewards[0] - sum(row.rewards[1:])
+    """How right the rewards are: the mean margin of a row's pairs, or the reward of an answer with the label's sign."""
+    if row.label is not None:
+        merit = row.rewards[0] if row.label else -row.rewards[0]
+    else:
+        margins = [better - worse for better, worse in record.ordered(row, row.rewards)]
+        merit = sum(margins) / max(1, len(margins))
     return merit if math.isfinite(merit) else -math.inf

@@ -16,7 +16,7 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, rotate_checkpoints
 
-from penchant.diagnostics import Measures, measures_of, watched
+from penchant.diagnostics import Measures, answer_rewards, measures_of, watched
 from penchant.logps import FrozenCopy, Reference, choose_engine
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
@@ -242,10 +242,8 @@ class PreferenceTrainer(Trainer):
             return [(part, self.recorder.record(self.model, part, torch.zeros(()))) for part in self._cut(rows)]
 
     def rewards(self, record: Logps) -> list[list[float]]:
-        """The implicit rewards of each row: of the chosen and the rejected answer, or of the one answer."""
-        measures = self._measures(record)
-        names = ["rewards/chosen", "rewards/rejected"] if isinstance(record, PairLogps) else ["rewards/chosen"]
-        found: list[list[float]] = torch.stack([measures[name][0] for name in names], 1).tolist()
+        """The implicit rewards of each row's answers: chosen and rejected, the one answer, or a list's, best first."""
+        found: list[list[float]] = answer_rewards(self.method, self.constants, self._scored(record)).tolist()
         return found
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
