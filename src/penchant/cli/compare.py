@@ -62,7 +62,7 @@ def compare(
         Print the numbers as JSON.
     """
     from penchant.cli.show import as_json
-    from penchant.evaluation.compare import compare_answers
+    from penchant.evaluation.compare import MATCHES, NUMBERS, compare_answers
     from penchant.evaluation.judge import write_rows
 
     if first == second:
@@ -82,9 +82,9 @@ def compare(
         judge, (first, second), one, other, cache, again=options.again, on_reply=progress(quiet=json)
     )
     output.mkdir(parents=True, exist_ok=True)
-    write_rows(output / "matches.jsonl", map(_row, found))
+    write_rows(output / MATCHES, map(_row, found))
     numbers = as_json(result)
-    (output / "comparison.json").write_text(numbers + "\n", encoding="utf-8")
+    (output / NUMBERS).write_text(numbers + "\n", encoding="utf-8")
     if json:
         print(numbers)
     else:

@@ -43,15 +43,17 @@ def by_answer(record: Logps) -> tuple[Array, Array | None, Array]:
     """Log-probs under policy and reference, and lengths, of the answers of each row: shape ``(rows, answers)``."""
     if isinstance(record, ListLogps):
         return record.policy_list_logps, record.ref_list_logps, record.list_lengths
-    if isinstance(record, PairLogps):
-        policy = (record.policy_chosen_logps, record.policy_rejected_logps)
-        reference = (record.ref_chosen_logps, record.ref_rejected_logps)
-        lengths = (record.chosen_lengths, record.rejected_lengths)
+    if isinstance(record, AnswerLogps):
+        columns = [[record.policy_logps], [record.ref_logps], [record.lengths]]
     else:
-        policy, reference, lengths = (record.policy_logps,), (record.ref_logps,), (record.lengths,)
-    stack = compat.array_namespace(policy[0]).stack
-    ref = None if reference[0] is None else stack(reference, axis=1)
-    return stack(policy, axis=1), ref, stack(lengths, axis=1)
+        columns = [
+            [record.policy_chosen_logps, record.policy_rejected_logps],
+            [record.ref_chosen_logps, record.ref_rejected_logps],
+            [record.chosen_lengths, record.rejected_lengths],
+        ]
+    stack = compat.array_namespace(columns[0][0]).stack
+    policy, ref, lengths = (None if one[0] is None else stack(one, axis=1) for one in columns)
+    return policy, ref, lengths
 
 
 def answer_rewards(method: Method, constants: Mapping[str, Any], record: Logps) -> Array:

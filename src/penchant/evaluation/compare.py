@@ -20,6 +20,10 @@ from penchant.evaluation.statistics import ClusterBootstrap, Estimate, Share
 NOTHING_SHOWN = "no difference shown"
 EXAMPLES = 3
 """Of each kind."""
+NUMBERS, MATCHES = "comparison.json", "matches.jsonl"
+"""What ``penchant compare`` leaves in its folder."""
+VERSION = 1
+"""Of the numbers' format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Comparison:
         longer_wins: How often the longer answer is preferred.
         bias: Of a judge that compares.
         verdict: In words.
+        version: Of the format.
     """
 
     first: str
@@ -90,6 +95,7 @@ class Comparison:
     longer_wins: Share | None
     bias: PositionBias | None
     verdict: str
+    version: int = VERSION
 
 
 def compare_answers(

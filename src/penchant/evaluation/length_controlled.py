@@ -67,6 +67,8 @@ def length_controlled(
     if difficulty is not None:
         columns.append(np.asarray(difficulty, dtype=float))
     design = np.stack(columns, axis=1)
+    if np.ptp(p) == 0:
+        return "every verdict is the same, which leaves nothing to explain by length"
     if np.linalg.matrix_rank(design) < design.shape[1] or len(p) <= design.shape[1]:
         return "too few answers, or lengths that say nothing"
     weights = _fit(design, p)

@@ -20,6 +20,7 @@ from penchant.errors import InputError
 from penchant.report import record, text, words
 from penchant.report.charts import Chart, answer_charts, pair_charts, training_charts
 from penchant.report.compare import Comparison, compare, labels
+from penchant.report.judged import Judged, comparisons_of
 from penchant.report.numbers import Answers, Pairs, answer_numbers, pair_numbers
 from penchant.report.read import Run, read_run
 
@@ -47,22 +48,23 @@ class View:
     table: tuple[list[str], list[list[str]], int]
 
 
-def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
+def write_report(folders: Sequence[Path], output: Path | None = None, comparisons: Sequence[Path] = ()) -> Path:
     """One HTML file about one run or several; the path that was written.
 
     Args:
         folders: Run folders.
         output: The file; left out, ``report.html`` in the only folder.
+        comparisons: Folders that ``penchant compare`` wrote; one in a run folder is found without being named.
 
     Raises:
-        InputError: if a folder holds no run, a damaged one or a newer one, or the file cannot be written.
+        InputError: if a folder holds no run or comparison, a damaged one or a newer one, or the file cannot be written.
     """
     if not folders:
         raise InputError("no run folder is given", fix="Give the --output-dir of one training run or more")
     if output is None and len(folders) > 1:
         raise InputError("several runs need a name for their report", fix="Give --output FILE.html")
     target = output or folders[0] / NAME
-    page = render([read_run(folder) for folder in folders])
+    page = render([read_run(folder) for folder in folders], comparisons_of(folders, comparisons))
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -70,7 +72,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
     return target
 
 
-def render(runs: Sequence[Run]) -> str:
+def render(runs: Sequence[Run], judged: Sequence[Judged] = ()) -> str:
     """The page."""
     numbers = [_numbers(run) for run in runs]
     names = labels(runs)
@@ -86,10 +88,11 @@ def render(runs: Sequence[Run]) -> str:
         .render(
             views=views,
             comparison=comparison,
+            judged=judged,
             heading=views[0].title if len(runs) == 1 else f"{len(runs)} runs",
             style=Markup(style),  # noqa: S704  # our own files
             script=Markup(script),  # noqa: S704
-            data=_json_in_html(_all_charts(views, comparison)),
+            data=_json_in_html([*_all_charts(views, comparison), *(one.chart for one in judged)]),
             policy=_policy(style, script),
         )
     )
@@ -156,6 +159,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["visible"] = text.visible
+    environment.filters["clipped"] = text.clipped
     environment.filters["number"] = text.number
     environment.filters["percent"] = text.percent
     environment.globals |= {"shown_tokens": shown_tokens, "row_scale": row_scale}

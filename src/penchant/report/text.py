@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 
+_BEGINNING, _END = 4000, 1000
+"""Characters that are shown of a long text."""
+
 _KEPT = "\n\t\u200c\u200d"
 """Line breaks, tabs, and the joiners that scripts and emoji need."""
 
@@ -23,6 +26,18 @@ def visible(text: object) -> str:
 
 def _shown(one: str) -> bool:
     return one.isprintable() or one in _KEPT or unicodedata.category(one) == "Zs"
+
+
+def clipped(text: str) -> str:
+    """The beginning and the end of a long text, made :func:`visible`, with what is left out between them counted.
+
+    >>> len(clipped("a" * 100_000)) < 6_000
+    True
+    """
+    left = len(text) - _BEGINNING - _END
+    if left <= 0:
+        return visible(text)
+    return f"{visible(text[:_BEGINNING])} [… {left:,} characters …] {visible(text[-_END:])}"
 
 
 def token_text(text: str) -> str:

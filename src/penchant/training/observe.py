@@ -254,7 +254,7 @@ def _as_rows(
     for rows, logps in measured:
         policy, reference, _ = by_answer(logps)
         after_all = policy.tolist()
-        before = reference.tolist() if starts else [None] * len(rows)
+        before = reference.tolist() if starts and reference is not None else [None] * len(rows)
         for row, after, start, rewards in zip(rows, after_all, before, trainer.rewards(logps), strict=True):
             found[_key(row)] = record.Row(
                 source=record.plain(row.source),
