@@ -16,10 +16,15 @@ penchant sample --model "$model" --prompts "$prompts" --output "$folder/answers.
 # 2. Each two of them before the judge, in both orders; what it prefers is a pair to train on.
 penchant judge "$folder/answers.jsonl" --rule "$rule" --output "$folder/pairs.jsonl" --cache "$folder/judge-cache"
 
-# 3. A step away from the model that gave the answers, which is the reference.
-# shellcheck disable=SC2086
-penchant train --model "$model" --data "$folder/pairs.jsonl" --method dpo --output-dir "$folder/run" ${TRAIN:-}
+# 3. A step away from the model that gave the answers, which is the reference. The card is written last of all.
+if [ ! -f "$folder/run/README.md" ]; then
+    again=
+    [ ! -f "$folder/run/config.yaml" ] || again=--resume
+    # shellcheck disable=SC2086
+    penchant train --model "$model" --data "$folder/pairs.jsonl" --method dpo --output-dir "$folder/run" ${TRAIN:-} $again
+fi
 
-# 4. Old and new model on prompts that neither was trained on, before the same judge.
+# 4. Old and new model on prompts that neither was trained on, before the same judge; the run's report has it too.
 penchant compare "$folder/run" "$model" --prompts "$held_out" --judge "$rule" --output "$folder/compare" \
     --cache "$folder/judge-cache" --max-new-tokens "${TOKENS:-96}"
+penchant report "$folder/run" --comparison "$folder/compare"

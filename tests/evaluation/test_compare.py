@@ -11,7 +11,8 @@ from tests_support import write_jsonl
 from penchant.cli import main
 from penchant.errors import InputError
 from penchant.evaluation.answers import read_answers
-from penchant.evaluation.compare import compare_answers, examples
+from penchant.evaluation.compare import compare_answers
+from penchant.evaluation.comparison import examples
 from penchant.evaluation.judges import judge_named
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.judges.question import ModelSettings, Patience

@@ -42,7 +42,7 @@ def test_the_loop_closes_on_a_tiny_model(tmp_path, tiny_model_folder):
     commands = loop(tmp_path / "run", tiny_model_folder, prompts, held_out, PYTHON=str(recorder), **settings)
     words = [line.split() for line in commands.splitlines()]
     assert [line[:3] for line in words] == [
-        ["-m", "penchant", step] for step in ("sample", "judge", "train", "compare")
+        ["-m", "penchant", step] for step in ("sample", "judge", "train", "compare", "report")
     ]
     for line in words:
         with pytest.raises(SystemExit) as stop:
@@ -52,6 +52,12 @@ def test_the_loop_closes_on_a_tiny_model(tmp_path, tiny_model_folder):
     assert pairs and all(row["preference_prob"] == 1.0 for row in pairs)
     numbers = numbers_of(tmp_path / "run")
     assert numbers["coverage"]["pairs"] == 5
+    assert "Judged: " in (tmp_path / "run/run/report.html").read_text(encoding="utf-8")
+    again = loop(tmp_path / "run", tiny_model_folder, prompts, held_out, PYTHON=str(recorder), **settings)
+    assert " train " not in again, "what is done is not done again"
+    (tmp_path / "run/run/README.md").unlink()
+    again = loop(tmp_path / "run", tiny_model_folder, prompts, held_out, PYTHON=str(recorder), **settings)
+    assert "--learning-rate 1e-3 --resume\n" in again
     assert numbers["bias"] is None or numbers["bias"]["first_wins"]["value"] == 0.5
 
 

@@ -11,8 +11,7 @@ from penchant.errors import InputError
 
 if TYPE_CHECKING:
     from penchant.evaluation.answers import Answered
-    from penchant.evaluation.asking import Match
-    from penchant.evaluation.compare import Comparison
+    from penchant.evaluation.comparison import Comparison, Match
     from penchant.evaluation.length_controlled import LengthControlled
     from penchant.evaluation.statistics import Share
 
@@ -62,7 +61,8 @@ def compare(
         Print the numbers as JSON.
     """
     from penchant.cli.show import as_json
-    from penchant.evaluation.compare import MATCHES, NUMBERS, compare_answers
+    from penchant.evaluation.compare import compare_answers
+    from penchant.evaluation.comparison import MATCHES, NUMBERS
     from penchant.evaluation.judge import write_rows
 
     if first == second:
@@ -191,7 +191,7 @@ def _show_examples(console: Any, found: list[Match], result: Comparison) -> None
     from rich.table import Table
     from rich.text import Text
 
-    from penchant.evaluation.compare import examples
+    from penchant.evaluation.comparison import examples
 
     for name, chosen in zip((result.first, result.second), examples(found), strict=True):
         for match in chosen[:1]:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from penchant.errors import InputError
 
 if TYPE_CHECKING:
-    from penchant.evaluation.compare import Comparison
+    from penchant.evaluation.comparison import Comparison
     from penchant.evaluation.judge import Judged
     from penchant.evaluation.judges import Judge
     from penchant.evaluation.judges.cache import VerdictCache

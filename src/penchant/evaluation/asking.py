@@ -9,11 +9,11 @@ import numpy as np
 
 from penchant.arrays import sigmoid
 from penchant.errors import InputError
+from penchant.evaluation.comparison import Match, PositionBias, clusters
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.judges.process import MEND
 from penchant.evaluation.judges.question import Judge, Question, Reply
-from penchant.evaluation.prompts import prompt_key
-from penchant.evaluation.statistics import ClusterBootstrap, Share
+from penchant.evaluation.statistics import ClusterBootstrap
 from penchant.records import Prompt
 
 Progress = Callable[[int, int], None]
@@ -81,27 +81,6 @@ def ask(
     return Verdicts(questions, [found[key] for key in keys], len(missing))
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Two answers to one prompt, and what the judge makes of them.
-
-    Attributes:
-        prompt: The prompt.
-        first: An answer.
-        second: Another.
-        preference: Probability that the first is better, the mean over both orders; ``None`` if a verdict lacks.
-        orders: The same by order: with the first shown first, and with it shown second. Empty if the judge rates.
-        scores: The two ratings of a judge that rates.
-    """
-
-    prompt: Prompt
-    first: str
-    second: str
-    preference: float | None
-    orders: tuple[float | None, ...] = ()
-    scores: tuple[float | None, ...] = ()
-
-
 def matches(
     judge: Judge,
     pairs: Sequence[Pair],
@@ -150,19 +129,6 @@ def _of_scores(scores: Sequence[float | None], *, soft: bool) -> float | None:
     return float(sigmoid(np.float64(first - second)) if soft else 0.5 + 0.5 * np.sign(first - second))
 
 
-@dataclass(frozen=True, slots=True)
-class PositionBias:
-    """What the order in which two answers are shown does to a judge's verdicts.
-
-    Attributes:
-        first_wins: How often the answer that is shown first wins, a tie is half; 0.5 without bias.
-        agree: How often both orders give the same winner, or a tie twice.
-    """
-
-    first_wins: Share
-    agree: Share
-
-
 def position_bias(found: Sequence[Match]) -> PositionBias | None:
     """The bias of a judge that compares; nothing if there are none."""
     both = [match for match in found if match.orders and match.preference is not None]
@@ -173,8 +139,3 @@ def position_bias(found: Sequence[Match]) -> PositionBias | None:
     shown_first = 0.5 * (orders[:, 0] + 1 - orders[:, 1])
     same = np.sign(orders[:, 0] - 0.5) == np.sign(orders[:, 1] - 0.5)
     return PositionBias(bootstrap.share(shown_first), bootstrap.share(same.astype(float)))
-
-
-def clusters(found: Sequence[Match]) -> np.ndarray:
-    """Equal entries mark matches of one prompt."""
-    return np.array([prompt_key(match.prompt) for match in found])

@@ -3,99 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from penchant.errors import InputError
 from penchant.evaluation.answers import Answered
-from penchant.evaluation.asking import Match, Pair, PositionBias, Progress, clusters, matches, position_bias
+from penchant.evaluation.asking import Pair, Progress, matches, position_bias
+from penchant.evaluation.comparison import NOTHING_SHOWN, Comparison, Coverage, Lengths, Match, clusters
 from penchant.evaluation.judge import longer_wins
 from penchant.evaluation.judges import Judge
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.judges.process import MEND
-from penchant.evaluation.length_controlled import LengthControlled, length_controlled
-from penchant.evaluation.statistics import ClusterBootstrap, Estimate, Share
-
-NOTHING_SHOWN = "no difference shown"
-EXAMPLES = 3
-"""Of each kind."""
-NUMBERS, MATCHES = "comparison.json", "matches.jsonl"
-"""What ``penchant compare`` leaves in its folder."""
-VERSION = 1
-"""Of the numbers' format."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """Characters and words per answer."""
-
-    characters: Estimate
-    words: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What was compared, and what was left out.
-
-    Attributes:
-        prompts: Prompts with verdicts.
-        pairs: Pairs of answers with verdicts, ties and equal answers among them.
-        identical: Pairs of equal answers; they are ties and are not asked.
-        faults: Pairs without a verdict, left out of every number.
-        only_first: Prompts that the first alone answered, left out.
-        only_second: The same of the second.
-        uneven: Answers left out because the other side has fewer to their prompt.
-        asked: Questions put to the judge now; the rest was known.
-    """
-
-    prompts: int
-    pairs: int
-    identical: int
-    faults: int
-    only_first: int
-    only_second: int
-    uneven: int
-    asked: int
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two models' answers under one judge.
-
-    Attributes:
-        first: The first model or file.
-        second: The second.
-        judge: The judge.
-        coverage: What was compared.
-        win_rate: Mean preference for the first: a tie is half, a probability is itself.
-        wins: Pairs with a preference for the first above one half.
-        ties: Pairs with one half.
-        losses: The rest.
-        length_controlled: The win rate at equal lengths, or why there is none.
-        with_difficulty: Whether the prompts' difficulty was in that regression.
-        lengths: Of the first's answers and the second's.
-        longer_wins: How often the longer answer is preferred.
-        bias: Of a judge that compares.
-        verdict: In words.
-        version: Of the format.
-    """
-
-    first: str
-    second: str
-    judge: str
-    coverage: Coverage
-    win_rate: Share
-    wins: int
-    ties: int
-    losses: int
-    length_controlled: LengthControlled | str
-    with_difficulty: bool
-    lengths: tuple[Lengths, Lengths]
-    longer_wins: Share | None
-    bias: PositionBias | None
-    verdict: str
-    version: int = VERSION
+from penchant.evaluation.length_controlled import length_controlled
+from penchant.evaluation.statistics import ClusterBootstrap, Share
 
 
 def compare_answers(
@@ -196,19 +116,3 @@ def _verdict(names: tuple[str, str], win_rate: Share) -> str:
     if win_rate.low > 0.5:
         return f"{names[0]} is preferred"
     return f"{names[1]} is preferred" if win_rate.high < 0.5 else NOTHING_SHOWN
-
-
-def examples(found: Sequence[Match], count: int = EXAMPLES) -> tuple[list[Match], list[Match]]:
-    """The clearest wins of the first, and of the second; at most ``count`` each, one per prompt."""
-    known = [match for match in found if match.preference is not None and match.preference != 0.5]
-    order = sorted(known, key=lambda match: match.preference or 0.0, reverse=True)
-    wins = [match for match in order if (match.preference or 0.0) > 0.5]
-    losses = [match for match in reversed(order) if (match.preference or 0.0) < 0.5]
-    return _one_per_prompt(wins)[:count], _one_per_prompt(losses)[:count]
-
-
-def _one_per_prompt(found: Sequence[Match]) -> list[Match]:
-    seen: dict[str, Match] = {}
-    for key, match in zip(clusters(found), found, strict=True):
-        seen.setdefault(key, match)
-    return list(seen.values())

@@ -14,7 +14,8 @@ import numpy as np
 
 from penchant.errors import InputError
 from penchant.evaluation.answers import Answered, read_answers
-from penchant.evaluation.asking import Match, PositionBias, Progress, Verdicts, ask, clusters, matches, position_bias
+from penchant.evaluation.asking import Progress, Verdicts, ask, matches, position_bias
+from penchant.evaluation.comparison import Match, PositionBias, clusters
 from penchant.evaluation.judges import Judge, Question, Reply
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.prompts import plain

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from penchant.errors import InputError
-from penchant.evaluation.asking import Match
-from penchant.evaluation.compare import MATCHES, NUMBERS, VERSION, Comparison, examples
+from penchant.evaluation.comparison import MATCHES, NUMBERS, VERSION, Comparison, Match, examples
 from penchant.evaluation.statistics import Share
 from penchant.report.charts import Chart
 from penchant.report.text import number, percent
