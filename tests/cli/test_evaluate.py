@@ -7,7 +7,10 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tests_support import pair_rows, write_jsonl
 
@@ -96,6 +99,66 @@ def test_vllm_is_refused_in_words(capsys, tmp_path, tiny_model_folder):
         assert words in err
 
 
+def vllm_stand_in(drawn):
+    """A module with the part of vLLM's interface that is used, by its names; it answers by the prompt's length."""
+
+    @dataclass
+    class SamplingParams:
+        temperature: float = 1.0
+        top_p: float = 1.0
+        max_tokens: int = 16
+        seed: int | None = None
+        stop_token_ids: list[int] | None = None
+
+    class LLM:
+        def __init__(self, model, *, seed=0, dtype="auto", trust_remote_code=False, generation_config="auto"):
+            assert (dtype, trust_remote_code, generation_config) == ("bfloat16", False, "vllm")
+            self.model = model
+
+        def generate(self, prompts, sampling_params):
+            assert all(set(prompt) == {"prompt_token_ids"} for prompt in prompts)
+            drawn.append([one.seed for one in sampling_params])
+            return [self.answer(*both) for both in zip(prompts, sampling_params, strict=True)]
+
+        def answer(self, prompt, how):
+            ended = how.seed % 2 == 0
+            text = f" {len(prompt['prompt_token_ids'])} under {how.seed} "
+            output = SimpleNamespace(text=text, token_ids=[5] * 3 + how.stop_token_ids * ended)
+            output.finish_reason = "stop" if ended else "length"
+            return SimpleNamespace(outputs=[output])
+
+    return SimpleNamespace(LLM=LLM, SamplingParams=SamplingParams)
+
+
+def test_vllm_draws_with_a_seed_for_each_answer_and_goes_on(capsys, tmp_path, monkeypatch, tiny_model_folder):
+    drawn = []
+    monkeypatch.setitem(sys.modules, "vllm", vllm_stand_in(drawn))
+    prompts = write_jsonl(tmp_path / "p.jsonl", [{"prompt": "Why?"}, {"prompt": "Why is that so?"}])
+    output = tmp_path / "o.jsonl"
+    arguments = ["--model", str(tiny_model_folder), "--prompts", str(prompts), "--output", str(output)]
+    arguments += ["--samples", "3", "--max-new-tokens", "4", "--batch-size", "2", "--dtype", "bfloat16"]
+    code, _, err = run(capsys, "sample", *arguments, "--engine", "vllm")
+    assert code == 0, err
+    whole = output.read_text()
+    rows = [json.loads(line) for line in whole.splitlines()]
+    seeds = [seed for batch in drawn for seed in batch]
+    assert len(rows) == len(set(seeds)) == 6 and [len(batch) for batch in drawn] == [2, 2, 2]
+    for row, seed in zip(rows, seeds, strict=True):
+        assert row["completion"].endswith(f"under {seed}")
+        assert (row["ended"], row["tokens"]) == (seed % 2 == 0, 4 if seed % 2 == 0 else 3)
+    output.write_text("".join(whole.splitlines(keepends=True)[:2]) + whole.splitlines()[2][:20])
+    assert run(capsys, "sample", *arguments, "--engine", "vllm")[0] == 0
+    assert output.read_text() == whole and len(drawn) == 5
+
+
+def test_a_vllm_that_does_not_load_is_said_so(capsys, tmp_path, monkeypatch, tiny_model_folder):
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace())
+    prompts = write_jsonl(tmp_path / "p.jsonl", [{"prompt": "Why?"}])
+    arguments = ["--model", str(tiny_model_folder), "--prompts", str(prompts), "--output", str(tmp_path / "o.jsonl")]
+    code, _, err = run(capsys, "sample", *arguments, "--engine", "vllm")
+    assert code == 2 and "vLLM cannot be loaded: cannot import name" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -131,6 +194,42 @@ def test_adapters_are_evaluated_against_their_base_in_one_pass(capsys, tmp_path,
     assert abs(moved["margins"]["value"]) > 10 * abs(still["margins"]["value"])
     (test,) = json.loads(out)["paired_tests"]
     assert (test["first"], test["second"]) == tuple(folders)
+    rewards, kl = by_hand(tiny_model_folder, folders[1], pair_rows(12))
+    margins = rewards[:, 0] - rewards[:, 1]
+    chance = 1 / (1 + np.exp(-margins))
+    wanted = {"accuracy": (margins > 0).mean(), "margins": margins.mean(), "kl": kl}
+    wanted |= {"rewards_chosen": rewards[:, 0].mean(), "rewards_rejected": rewards[:, 1].mean()}
+    found = moved | moved["calibration"]
+    wanted |= {"brier": ((1 - chance) ** 2).mean(), "log_loss": -np.log(chance).mean()}
+    for name, value in wanted.items():
+        assert found[name]["value"] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+        assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+    assert sum(one["n"] for one in found["bins"]) == 12
+    assert test["margin_difference"]["value"] == pytest.approx(moved["margins"]["value"] - still["margins"]["value"])
+
+
+def by_hand(base, adapter, rows):
+    """DPO's rewards of each pair from two plain models, shape (pairs, 2), and the mean KL per token of the pairs."""
+    import torch
+
+    from penchant.models import load_model
+
+    policy, reference = (load_model(str(name), dtype="float32") for name in (adapter, base))
+    tokenizer, rewards, kls = reference.tokenizer, [], []
+    for row in rows:
+        turns = [{"role": "user", "content": row["prompt"]}]
+        head = tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"]
+        spread = []
+        for side in ("chosen", "rejected"):
+            ids = torch.tensor([head + tokenizer(row[side] + "<|im_end|>", add_special_tokens=False)["input_ids"]])
+            with torch.no_grad():
+                both = [one.model.eval()(ids).logits[0, len(head) - 1 : -1].double().log_softmax(-1)
+                        for one in (policy, reference)]  # fmt: skip
+            ratio = both[0] - both[1]
+            rewards.append(0.1 * float(ratio.gather(1, ids[0, len(head) :, None]).sum()))
+            spread.append((both[0].exp() * ratio).sum(-1))
+        kls.append(float(torch.cat(spread).mean()))
+    return np.array(rewards).reshape(-1, 2), float(np.mean(kls))
 
 
 @pytest.fixture

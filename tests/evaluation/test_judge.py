@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -200,6 +201,19 @@ def test_who_stops_listening_does_not_wait_for_the_judge(here, kind):
     replies.close()
     assert time.monotonic() - began < 30
     assert [reply.value for _, reply in judge.replies([Question("p", ("quick",))])] == [1.0]
+
+
+def test_workers_end_with_their_judge(here):
+    """One that was never asked, and one that was."""
+    rows = [Question("p", ("a",))]
+    for asked in (False, True):
+        judge = judge_named("rules.py:rate", mode=None, patience=Patience(5.0, 0), models=ModelSettings())
+        (child,) = judge._children
+        assert child._process.poll() is None
+        assert not asked or [reply.value for _, reply in judge.replies(rows)] == [1.0]
+        del judge
+        gc.collect()
+        assert child._process.poll() is not None
 
 
 def test_a_prompt_of_100_kb_reaches_rule_and_command(here):

@@ -108,7 +108,7 @@ def _load(model: str, settings: Any, dtype: str, engine: str, trust_remote_code:
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=trust_remote_code)
     style = PromptStyle.of(tokenizer, settings.chat_template)
     return LoadedModel(None, tokenizer, f"{model} (vLLM)", model), draw_with_vllm(
-        model, tokenizer, style.end_of_turn, settings
+        model, style.end_of_turn, settings, dtype=dtype, trust_remote_code=trust_remote_code
     )
 
 

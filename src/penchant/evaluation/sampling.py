@@ -168,17 +168,25 @@ def _by_transformers(loaded: LoadedModel, style: PromptStyle, settings: SampleSe
     return draw
 
 
-def draw_with_vllm(name: str, tokenizer: Any, end_of_turn: int, settings: SampleSettings) -> Draw:
+def draw_with_vllm(
+    name: str, end_of_turn: int, settings: SampleSettings, *, dtype: str, trust_remote_code: bool = False
+) -> Draw:
     """Draw with vLLM, which loads the model itself.
 
+    A model's own generation settings are left out, as transformers' path does: what is not in ``settings`` is vLLM's
+    default, and an answer ends where the chat template or the tokenizer says.
+
     Raises:
-        InputError: if vLLM is not installed.
+        InputError: if vLLM is not installed, or cannot be loaded.
     """
     try:
         from vllm import LLM, SamplingParams
     except ImportError as error:
-        raise InputError("vLLM is not installed", fix="Run pip install vllm, or leave --engine out") from error
-    engine = LLM(model=name, seed=settings.seed)
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "vllm"
+        what = "vLLM is not installed" if missing else f"vLLM cannot be loaded: {error}"
+        raise InputError(what, fix="Run pip install vllm, or leave --engine out") from error
+    options = {"dtype": dtype, "trust_remote_code": trust_remote_code, "generation_config": "vllm"}
+    engine = LLM(model=name, seed=settings.seed, **options)
 
     def draw(prompts: list[list[int]], seed: int) -> list[Answer]:
         parameters = [

@@ -103,7 +103,8 @@ def over_steps(
     if not lines:
         return None
     kept = {label: columns[label] for label, _ in lines}
-    return _lines(name, title, kept, [{"label": label, "tone": tone, "dots": dots} for label, tone in lines], extra)
+    chart = _lines(name, title, kept, [{"label": label, "tone": tone, "dots": dots} for label, tone in lines], extra)
+    return chart | {"alt": f"{_trend(kept)}."}  # labels are the runs' names here, and keep their case
 
 
 def _lines(
@@ -116,7 +117,12 @@ def _lines(
     steps = _thinned(columns)
     drawn = [one | {"y": [_drawn(columns[one["label"]].get(step)) for step in steps]} for one in series]
     chart: Chart = {"id": name, "title": title, "kind": "lines", "x_label": "step", "x": steps, "series": drawn}
-    return chart | {"alt": _trend(columns)} | {key: value for key, value in extra.items() if value not in (None, [])}
+    words = _trend(columns)
+    return (
+        chart
+        | {"alt": f"{words[:1].upper()}{words[1:]}."}
+        | {key: value for key, value in extra.items() if value not in (None, [])}
+    )
 
 
 def _column(run: Run, key: str) -> dict[float, float]:
@@ -154,7 +160,7 @@ def _thinned(columns: Mapping[str, Mapping[float, float]]) -> list[float]:
 
 
 def _trend(columns: Mapping[str, Mapping[float, float]]) -> str:
-    """Where each curve starts and ends, in a sentence."""
+    """Where each curve starts and ends."""
     parts = []
     for label, column in columns.items():
         if label.endswith(", smoothed"):
@@ -167,8 +173,7 @@ def _trend(columns: Mapping[str, Mapping[float, float]]) -> str:
             parts.append(
                 f"{label} from {number(first)} at step {steps[0]:,.0f} to {number(last)} at step {steps[-1]:,.0f}"
             )
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    return "; ".join(parts)
 
 
 def pair_charts(run: Run, pairs: Pairs) -> list[Chart]:

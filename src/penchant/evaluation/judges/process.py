@@ -8,6 +8,7 @@ import queue
 import shlex
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -28,6 +29,11 @@ _PAUSE = 0.5
 """Seconds before a second try, doubled with each further one."""
 
 
+def _end_all(children: set[Child]) -> None:
+    for child in list(children):
+        child.end()
+
+
 class _Program:
     """Asks a program from several threads, each question again until it is answered well or patience ends."""
 
@@ -40,6 +46,7 @@ class _Program:
         self.patience = patience
         self._over = threading.Event()
         self._children: set[Child] = set()
+        weakref.finalize(self, _end_all, self._children)  # a worker that waits for a question ends with its judge
 
     def replies(self, questions: Sequence[Question]) -> Iterator[tuple[int, Reply]]:
         """Few questions are ahead of the answers, so that whoever stops listening has paid for little.
