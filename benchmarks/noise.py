@@ -32,6 +32,7 @@ from penchant.models import load_model
 from penchant.tokens import EncodeSettings, PromptStyle, encode_pairs
 
 COUNT, STEP = 64, 2e-5
+WIDENED = "all in float32, weights widened layer by layer"
 OUT = Path(__file__).parent / "results" / "noise.json"
 
 
@@ -55,6 +56,7 @@ def hooks(model: Any, *, outputs: bool) -> Iterator[None]:
         elif "norm" in name:
             kept.append(module.register_forward_hook(narrow))
         elif outputs and name.endswith("base_layer"):
+            kept.append(module.register_forward_pre_hook(lambda module, given: (given[0].bfloat16(),)))
             kept.append(module.register_forward_hook(exact_product))
     try:
         yield
@@ -86,9 +88,11 @@ def widened(model: Any) -> Iterator[None]:
 
 
 @torch.no_grad()
-def margins(model: Any, rows: list[Any], arrangement: Any, *, lean: bool) -> tuple[np.ndarray, float]:
+def margins(
+    model: Any, rows: list[Any], arrangement: Any, *, lean: bool, streamed: bool = True
+) -> tuple[np.ndarray, float]:
     """Policy minus reference, first answer minus second, in nats; and the seconds it took."""
-    engine, reference, found = engines.Engine("packed", True), AdapterOff(model), []
+    engine, reference, found = engines.Engine("packed", streamed), AdapterOff(model), []
     layers = engines.lean_layers
     engines.lean_layers = layers if lean else lambda base: nullcontext()
     start = time.perf_counter()
@@ -125,11 +129,11 @@ def main() -> None:
         "PEFT's own layers": (nullcontext(), False),
         "float32 residual stream": (hooks(model, outputs=False), False),
         "float32 residual stream and linear outputs": (hooks(model, outputs=True), False),
-        "all in float32, weights widened layer by layer": (widened(model), False),
+        WIDENED: (widened(model), False),
     }
     results = [{"arrangement": "float32 weights", "noise": 0.0, "low": 0.0, "high": 0.0, "seconds": exact_seconds}]
     for name, (arrangement, lean) in arrangements.items():
-        found, seconds = margins(model, rows, arrangement, lean=lean)
+        found, seconds = margins(model, rows, arrangement, lean=lean, streamed=name != WIDENED)
         interval = bootstrap((found - exact,), rms, rng=0, n_resamples=2000).confidence_interval
         results.append({"arrangement": name, "noise": float(rms(found - exact)), "low": float(interval.low)})
         results[-1] |= {"high": float(interval.high), "seconds": seconds}
