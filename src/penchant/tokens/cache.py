@@ -22,7 +22,7 @@ import numpy as np
 
 from penchant.errors import InputError
 from penchant.records import Prompt, TemplateArgs
-from penchant.tokens import template, tokenise
+from penchant.tokens import template, tokenise, words
 from penchant.tokens.template import PromptStyle
 from penchant.tokens.tokenise import Tokenised
 
@@ -132,7 +132,7 @@ def _fingerprint(style: PromptStyle) -> bytes | None:
     facts: list[Any] = [type(tokenizer).__name__, chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id]
     facts += [style.chat, style.end_of_turn, style.lead, style.tail, style.specials]
     facts += [version(name) for name in ("transformers", "tokenizers")]
-    facts += [Path(module.__file__).read_text() for module in (template, tokenise) if module.__file__]
+    facts += [Path(module.__file__).read_text() for module in (template, tokenise, words) if module.__file__]
     if "strftime_now" in chat_template:
         facts.append(datetime.date.today().isoformat())  # the template writes today's date
     made: bytes = backend.to_str().encode()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from penchant.errors import InputError
 from penchant.tokens.template import PromptStyle
+from penchant.tokens.words import ids_of
 
 TRUNCATIONS = ("drop", "keep_start", "keep_end")
 
@@ -78,7 +79,7 @@ def fit(row: Tokenised, settings: EncodeSettings, style: PromptStyle) -> tuple[l
 
 def _encode(texts: Sequence[str], style: PromptStyle) -> list[list[int]]:
     """A rendered template brings its own beginning-of-sequence token; plain text gets the tokenizer's."""
-    encoded: list[list[int]] = style.tokenizer(list(texts), add_special_tokens=not style.chat)["input_ids"]
+    encoded = ids_of(style.tokenizer, texts, special=not style.chat)
     if style.chat:
         return encoded
     eos = style.tokenizer.eos_token_id
