@@ -122,9 +122,12 @@ def main() -> None:
             "penchant_by_encode_batch": lambda: by_the_library(rows, style),
         }
         taken: dict[str, list[float]] = {name: [] for name in sides}
+        processor: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(REPEATS):
             for name, side in sides.items():
+                before = os.times()
                 taken[name].append(side())
+                processor[name].append(sum(os.times()[:4]) - sum(before[:4]))
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
     names = ("penchant", "trl", "trl_two_processes", "penchant_cached", "penchant_by_encode_batch")
     result = {
@@ -134,8 +137,12 @@ def main() -> None:
         "cores": len(os.sched_getaffinity(0)),
         "load_before": round(load, 1),
         "seconds": {name: [round(one, 3) for one in seconds] for name, seconds in taken.items()},
+        "processor_seconds": {name: [round(one, 2) for one in used] for name, used in processor.items()},
         "rows_per_second": {name: round(options.rows / medians[name]) for name in names},
         "trl_over": {name: round(medians["trl"] / medians[name], 2) for name in names},
+        "trl_over_in_processor_time": {
+            name: round(statistics.median(processor["trl"]) / statistics.median(processor[name]), 2) for name in names
+        },
     }
     print(json.dumps(result, indent=2))
     if options.output:

@@ -22,6 +22,8 @@ STOPPED: Final = object()
 ALL_TERMS = tuple(name for name, term in TERMS.items() if term.columns and term.holds == "number")
 """Every number that data may state, for those who want whatever a row says."""
 
+_TEXT = {str}
+
 _OF_PAIRS = tuple(name for name in ALL_TERMS if name not in ANSWER_TERMS)
 _OF_ANSWERS = tuple(name for name in ALL_TERMS if name not in PAIR_TERMS)
 
@@ -98,6 +100,8 @@ def _no_object(raw: object, place: str) -> InputError | None:
     """Why a row is none, if it is not."""
     if isinstance(raw, Broken):
         return raw.fault
+    if raw.__class__ is dict and set(map(type, raw)) == _TEXT:  # type: ignore[call-overload]
+        return None
     if not isinstance(raw, Mapping):
         return InputError("the row is not an object with named columns", where=place, got=describe(raw))
     for column in raw:
@@ -173,11 +177,11 @@ def score_gap(row: ReadRow) -> float | None:
     """By how much a pair's chosen answer is rated above the rejected one; nothing where a rating is not stated."""
     assert row.record is not None, "the row was read"
     found = []
+    numbers, raw = row.record.numbers, row.raw
     for term in ("chosen_scores", "rejected_scores"):
-        score: object = row.record.numbers.get(term)
-        if score is None and isinstance(row.raw, Mapping):
-            column = _column(term, row.raw)
-            score = row.raw[column] if column is not None else None
+        score: object = numbers.get(term)
+        if score is None and isinstance(raw, Mapping):
+            score = next((raw[name] for name in TERMS[term].columns if raw.get(name) is not None), None)
         if not isinstance(score, int | float):
             return None
         found.append(score)

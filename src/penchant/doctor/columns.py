@@ -14,6 +14,7 @@ PAIR, TIE, RATED = -1, -2, -3
 """In the column of labels, for rows that have none: a pair, a pair without preference, a single rated answer."""
 _LABELS = (PAIR, TIE, RATED, 0, 1)
 _NO_LINE = -1
+_SPACE = bytes(code for code in range(128) if chr(code).isspace())
 
 
 @dataclass(slots=True)
@@ -40,12 +41,13 @@ class Columns:
 
     def add(self, row: Example, source: str) -> None:
         """Keep one row's numbers; ``source`` ends in the line's number."""
-        answers = [answer.strip() for answer in row.answers]
-        self.prompt.append(hash(" ".join(" ".join(row.turns).casefold().split())))
-        self.first.append(hash(answers[0]))
-        self.second.append(hash(answers[1]) if row.paired else 0)
-        self.first_length.append(len(answers[0]))
-        self.second_length.append(len(answers[1]) if row.paired else 0)
+        first = row.answers[0].strip()
+        second = row.answers[1].strip() if row.paired else ""
+        self.prompt.append(hash(_bare(row.turns[0] if len(row.turns) == 1 else " ".join(row.turns))))
+        self.first.append(hash(first))
+        self.second.append(hash(second) if row.paired else 0)
+        self.first_length.append(len(first))
+        self.second_length.append(len(second))
         self.label.append(_kind(row))
         name = source.rstrip("0123456789")
         if name not in self._files:
@@ -77,6 +79,13 @@ class Columns:
             other = np.where(label >= 0, 1 - label, label - len(_LABELS))  # ties and ratings have no opposite
             label = np.where(self.paired, label, other)
         return mix(self.numbers("prompt"), first, second, label)
+
+
+def _bare(text: str) -> bytes:
+    """A text without case and white space; for ASCII in two passes of C."""
+    if text.isascii():
+        return text.lower().encode().translate(None, _SPACE)
+    return "".join(text.casefold().split()).encode()
 
 
 def _kind(row: Example) -> int:

@@ -9,6 +9,8 @@ from penchant.data.shaping import BEST_WORST, is_tie
 from penchant.doctor.rule import Record
 from penchant.records import PreferencePair, RankedAnswers
 
+_SIDES, _ONE = ("chosen", "rejected"), ("answer",)
+
 
 class Example(NamedTuple):
     """One readable row.
@@ -22,6 +24,7 @@ class Example(NamedTuple):
         tie: Whether a pair states that neither answer is preferred.
         gap: By how much the chosen answer is rated above the rejected one, where the row says so.
         whole: All texts together, for rules that first ask whether anything is there to look for.
+        paired: Whether there are two answers to compare.
     """
 
     turns: tuple[str, ...]
@@ -32,6 +35,7 @@ class Example(NamedTuple):
     tie: bool
     gap: float | None
     whole: str
+    paired: bool
 
     @classmethod
     def of(cls, record: Record, gap: float | None = None) -> Example:
@@ -52,13 +56,9 @@ class Example(NamedTuple):
             answers, tie = (record.chosen, record.rejected), is_tie(record)
         else:
             answers, label = (record.completion,), record.label
-        names = ("chosen", "rejected") if len(answers) == 2 else ("answer",)
-        return cls(turns, roles, names, answers, label, tie, gap, "\n\n".join((*turns, *answers)))
-
-    @property
-    def paired(self) -> bool:
-        """Whether there are two answers to compare."""
-        return len(self.answers) == 2
+        paired = len(answers) == 2
+        names = _SIDES if paired else _ONE
+        return cls(turns, roles, names, answers, label, tie, gap, "\n\n".join((*turns, *answers)), paired)
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Every text after its name; those of the prompt are all called ``"prompt"``."""

@@ -108,7 +108,7 @@ def repeats_prompt(row: Example) -> Finding | None:
     prompt = row.turns[-1].strip()
     if len(prompt) < _REPEATED_PROMPT:
         return None
-    names = [n for n, answer in zip(row.names, row.answers, strict=True) if answer.lstrip().startswith(prompt)]
+    names = [row.names[k] for k, answer in enumerate(row.answers) if answer.lstrip().startswith(prompt)]
     return Finding(f"{' and '.join(names)} begin{'s' if len(names) == 1 else ''} with the prompt") if names else None
 
 
@@ -150,8 +150,7 @@ def template_leftovers(row: Example) -> Finding | None:
         "<" in whole
         or ("[" in whole and "INST]" in whole)
         or ("#" in whole and "### Response:" in whole)
-        or "\n\nHuman:" in whole
-        or "\n\nAssistant:" in whole
+        or ("\n\n" in whole and ("\n\nHuman:" in whole or "\n\nAssistant:" in whole))
     ):
         return None
     for name, text in row.texts():

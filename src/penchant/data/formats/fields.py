@@ -96,6 +96,8 @@ def text(value: object, name: str, source: str) -> str:
     """``value`` as a string that a tokenizer can take; ``name`` is what the message calls it."""
     if not isinstance(value, str):
         raise InputError(f"{name} must be a string", where=source, got=describe(value))
+    if value.isascii():
+        return value
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
