@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import platform
 import random
 import resource
@@ -65,7 +66,11 @@ def as_parquet(path: Path) -> Path:
 def measure(path: Path, megabytes: float) -> dict[str, object]:
     """Wall time and peak resident memory of one command, bound to one core; megabytes are those of the JSON Lines."""
     taken = commands.measure(["lint", str(path), "--json", "--fail-on", "never"])
-    return {"file": path.suffix, "megabytes_per_second": round(megabytes / taken["seconds"], 1)} | taken
+    rates = {
+        "megabytes_per_second": round(megabytes / taken["seconds"], 1),
+        "megabytes_per_processor_second": round(megabytes / taken["cpu_seconds"], 1),
+    }
+    return {"file": path.suffix} | rates | taken
 
 
 def examination_alone(rows: int) -> None:
@@ -87,6 +92,7 @@ def examination_alone(rows: int) -> None:
 
 def measure_all(rows: int, output: Path | None) -> None:
     """Both files, some times each, and the rules alone."""
+    load = os.getloadavg()[0]
     results: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.jsonl"
@@ -101,6 +107,7 @@ def measure_all(rows: int, output: Path | None) -> None:
     print(f"rules alone: {alone:.0f} MB")
     if output:
         facts = {"rows": rows, "megabytes": round(megabytes, 1), "python": platform.python_version()}
+        facts["load_before"] = round(load, 1)
         output.write_text(
             json.dumps(facts | {"rules_alone_peak_rss_mb": round(alone, 1), "results": results}, indent=2) + "\n"
         )

@@ -100,7 +100,7 @@ def _no_object(raw: object, place: str) -> InputError | None:
     """Why a row is none, if it is not."""
     if isinstance(raw, Broken):
         return raw.fault
-    if raw.__class__ is dict and set(map(type, raw)) == _TEXT:  # type: ignore[call-overload]
+    if raw.__class__ is dict and set(map(type, raw)) == _TEXT:
         return None
     if not isinstance(raw, Mapping):
         return InputError("the row is not an object with named columns", where=place, got=describe(raw))

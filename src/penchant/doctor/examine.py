@@ -18,6 +18,7 @@ from penchant.errors import InputError
 from penchant.records import TokenAnswer, TokenPair
 
 _BATCH = 256
+_CHECKS = tuple((one, one.check) for one in text.RULES)
 
 
 class Examiner(Protocol):
@@ -86,8 +87,8 @@ def examine(
 
 
 def _examine_text(example: Example, source: str, number: int, tally: Tally, columns: Columns) -> None:
-    for one in text.RULES:
-        finding = one.check(example)
+    for one, check in _CHECKS:
+        finding = check(example)
         if finding is not None:
             tally.add(one, number, source, finding)
     columns.add(example, source)

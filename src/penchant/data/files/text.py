@@ -253,7 +253,7 @@ class _Array:
         if waiting > MOST_ROW_BYTES:
             raise too_long(f"{self._where}:{self._line}")
         self._column = self._place().column
-        data = self._stream.read(max(_CHUNK, waiting))
+        data = self._stream.read(min(max(_CHUNK, waiting), MOST_ROW_BYTES + 1 - waiting))
         self._over = not data
         self._text = self._text[self._at :] + self._bytes.decode(data, final=self._over)
         self._at = 0
