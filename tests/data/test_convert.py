@@ -197,3 +197,31 @@ def test_mistakes_cost_one_line(write, capsys, arguments, words):
         main(["convert", *arguments])
     assert stop.value.code == 2
     assert words in (told := capsys.readouterr().err) and told.count("\n") == 1
+
+
+def test_every_turn_of_a_labelled_conversation(converted):
+    said = [
+        {"role": "system", "content": "Short."},
+        USER,
+        {"role": "assistant", "content": "Red."},
+        USER,
+        {"role": "assistant", "content": " "},
+        USER,
+        {"role": "assistant", "content": "Blue."},
+    ]
+    rows, refused = converted([{"messages": said, "label": False}], "unpaired", turns="all")
+    assert not refused
+    assert [(row["prompt"], row["completion"], row["label"]) for row in rows] == [
+        (said[:2], "Red.", False),
+        (said[:6], "Blue.", False),
+    ]
+    last, _ = converted([{"messages": said, "label": False}], "unpaired")
+    assert without_origin(last) == without_origin(rows[1:])
+    assert read_preferences(rows, unpaired=True).rows[0].completion == "Red."
+
+
+def test_every_turn_of_a_pair_is_refused_with_the_reason(converted):
+    with pytest.raises(InputError, match="on both sides"):
+        converted([PAIR], "unpaired", turns="all")
+    with pytest.raises(InputError, match="for labelled answers"):
+        Conversion("ranking", turns="all")

@@ -16,6 +16,7 @@ def convert(
     ties: Literal["drop", "keep", "both"] = "drop",
     strength: Literal["stated", "weight", "margin"] = "stated",
     threshold: float | None = None,
+    turns: Literal["last", "all"] = "last",
     format: str | None = None,
 ) -> None:
     """Convert preference data into another layout; rows that cannot be are written beside it with the reason.
@@ -38,6 +39,8 @@ def convert(
         Keep probabilities and ratings as they are stated, or turn a probability p into 2p - 1 as weight or margin.
     threshold
         For unpaired: the least score of a good answer. Without it a list's best is good and its worst is bad.
+    turns
+        Of labelled conversations the last assistant's turn, or all, each a row of its own with the same label.
     format
         The data's layout, if it should not be recognised from its fields.
     """
@@ -51,5 +54,5 @@ def convert(
         raise InputError("two names are wanted, of what is read and of what is written", got=" ".join(paths))
     out = Path(last)
     check_writable(out, "OUT")
-    how = Conversion(to, Pairing(pairs, margin), ties, strength, threshold)
+    how = Conversion(to, Pairing(pairs, margin), ties, strength, threshold, turns)
     print(write(data, out, how, format).summary())

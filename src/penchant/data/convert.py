@@ -18,6 +18,7 @@ from penchant.records import LabelledAnswer, Message, Numbers, PreferencePair, P
 Target = Literal["pairs", "unpaired", "ratings", "ranking", "chatml", "trl"]
 Ties = Literal["drop", "keep", "both"]
 Strength = Literal["stated", "weight", "margin"]
+Turns = Literal["last", "all"]
 
 TARGETS: tuple[Target, ...] = ("pairs", "unpaired", "ratings", "ranking", "chatml", "trl")
 ORIGIN = "origin"
@@ -51,6 +52,8 @@ class Conversion:
         strength: Keep what is stated of a preference's strength, or turn a probability p into 2p - 1 as the row's
             ``weight`` or ``margin``.
         threshold: The least score of a good answer, for labels; without one, a list's best is good and its worst bad.
+        turns: Of a labelled conversation the last assistant's turn, or all of them, each a row of its own with the
+            turns before it as the prompt and the conversation's label.
     """
 
     to: Target
@@ -58,6 +61,11 @@ class Conversion:
     ties: Ties = "drop"
     strength: Strength = "stated"
     threshold: float | None = None
+    turns: Turns = "last"
+
+    def __post_init__(self) -> None:
+        if self.turns == "all" and self.to not in ("unpaired", "chatml", "trl"):
+            raise InputError("all turns are for labelled answers", got=f"--to {self.to}", fix="Choose --to unpaired")
 
     def rows(self, record: Shape) -> list[dict[str, Any]]:
         """The rows that one record becomes.
@@ -85,7 +93,10 @@ class Conversion:
             for answer, score in zip(whole.answers, whole.scores, strict=True):
                 yield replace(whole, answers=(answer,), scores=(score,))
         elif isinstance(record, LabelledAnswer) and self.to != "pairs":
-            yield record
+            yield from _each_turn(record) if self.turns == "all" else (record,)
+        elif self.turns == "all":
+            what = "the earlier turns stand on both sides, so that nothing prefers one to another"
+            raise InputError(what, where=record.source, fix="Take the last turn, or labelled conversations")
         elif self.to == "unpaired" and self.threshold is not None and isinstance(record, RankedAnswers):
             for answer, score in zip(record.answers, record.scores, strict=True):
                 numbers = {**record.numbers, "score": score}
@@ -160,6 +171,16 @@ def _consistent(record: PreferencePair | LabelledAnswer) -> PreferencePair | Lab
         what = f"the chosen answer is rated {chosen:g} and the rejected one {rejected:g}"
         raise InputError(what, where=record.source, fix="Drop the ratings or the row")
     return record
+
+
+def _each_turn(record: LabelledAnswer) -> Iterator[LabelledAnswer]:
+    """Every assistant's turn of a labelled conversation that is text and answers a user, in order."""
+    turns = () if isinstance(record.prompt, str) else record.prompt
+    for at, turn in enumerate(turns):
+        asked = any(before["role"] == "user" for before in turns[:at]) and turns[at - 1]["role"] != "assistant"
+        if turn["role"] == "assistant" and asked and turn["content"].strip() and not turn.get("tool_calls"):
+            yield replace(record, prompt=turns[:at], completion=turn["content"])
+    yield record
 
 
 def _said(answer: str) -> dict[str, str]:
