@@ -72,6 +72,8 @@ def utilisation() -> str:
 
 def noise() -> str:
     """Rounding noise of margins by arrangement of precision, with bootstrap intervals."""
+    if not (RESULTS / "noise.json").exists():
+        return "Not measured: the script has not run to its end on a free machine."
     measured = json.loads((RESULTS / "noise.json").read_text())
     lines = ["| arrangement | noise, nats (95 %) | seconds |", "|" + " --- |" * 3]
     for found in measured["results"]:
