@@ -52,8 +52,8 @@ elif where == "weights":
     import transformers.trainer, peft.peft_model
     peft.peft_model.safe_save_file = dying(peft.peft_model.safe_save_file, half_file)
 else:
-    import penchant.training.trainer as trainer
-    trainer.seal = dying(trainer.seal, nothing)
+    import penchant.training.saving as saving
+    saving.seal = dying(saving.seal, nothing)
 
 from penchant.cli import main
 main(sys.argv[1:])

@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor
 from torch.utils.data import SequentialSampler
-from transformers import Trainer
-from transformers.trainer_utils import EvalLoopOutput, rotate_checkpoints
+from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_rewards, measures_of, watched
 from penchant.logps import FrozenCopy, Reference, choose_engine
@@ -24,7 +22,6 @@ from penchant.objectives.catalogue.own import settled
 from penchant.records import Logps, PairLogps, TokenRow
 from penchant.training.alarms import Alarms
 from penchant.training.checkpointing import checkpoint_activations
-from penchant.training.checkpoints import seal, written_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.coupling import gathered, joined, leaves, slopes, spread
 from penchant.training.fillers import marked, weights_of
@@ -38,11 +35,12 @@ from penchant.training.order import SharedOrder
 from penchant.training.recorder import Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
+from penchant.training.saving import SavingTrainer
 from penchant.training.schedule import risen
 from penchant.training.statistics import asked_of_tokens
 
 
-class PreferenceTrainer(Trainer):
+class PreferenceTrainer(SavingTrainer):
     """Trains a model on token pairs (or labelled answers) with a method of the catalogue.
 
     One batch of the data loader is this process's share of one optimiser step. It is cut into micro-batches here, and
@@ -362,44 +360,6 @@ class PreferenceTrainer(Trainer):
         """Not counted: the Trainer's estimate assumes padded next-token batches."""
         return 0
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """transformers' checkpoint, sealed when every process has written its part; older ones go only after that."""
-        folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            with written_whole(folder):
-                super()._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()
-                if self.args.should_save:
-                    seal(folder)
-        finally:
-            self.args.save_total_limit = limit
-        if self.args.should_save:
-            rotate_checkpoints(str(folder.parent), limit, self.state.best_model_checkpoint, use_mtime=True)
-        self.accelerator.wait_for_everyone()
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        super()._save_optimizer_and_scheduler(output_dir)
-        if self.args.should_save:
-            for kept in self._kept():
-                kept.save(output_dir)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None:
-            for kept in self._kept():
-                kept.load(checkpoint)
-
     def _kept(self) -> list[Kept]:
         """What a checkpoint takes along beside transformers' own files."""
         return [self.running, self.alarms, *([] if self.moving is None else [self.moving])]
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Weights in safetensors and the tokenizer; no pickled arguments."""
-        target = output_dir or self.args.output_dir
-        model = self.accelerator.unwrap_model(self.model)
-        # an adapter that serves as the reference stands beside the trained one and is not part of the result
-        chosen = {"selected_adapters": model.active_adapters} if hasattr(model, "peft_config") else {}
-        model.save_pretrained(target, state_dict=state_dict, is_main_process=self.args.should_save, **chosen)
-        if self.args.should_save and self.processing_class is not None:
-            self.processing_class.save_pretrained(target)

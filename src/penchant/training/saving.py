@@ -1,0 +1,59 @@
+"""What a checkpoint is made of: transformers' files and what else a run goes on from, sealed once all is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import Trainer
+from transformers.trainer_utils import rotate_checkpoints
+
+from penchant.training.checkpoints import seal, written_whole
+from penchant.training.running import Kept
+
+
+class SavingTrainer(Trainer):
+    """A Trainer whose checkpoints are whole or known not to be, and take along what its subclass keeps."""
+
+    def _kept(self) -> Sequence[Kept]:
+        """What a checkpoint takes along beside transformers' own files."""
+        return ()
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """transformers' checkpoint, sealed when every process has written its part; older ones go only after that."""
+        folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            with written_whole(folder):
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal(folder)
+        finally:
+            self.args.save_total_limit = limit
+        if self.args.should_save:
+            rotate_checkpoints(str(folder.parent), limit, self.state.best_model_checkpoint, use_mtime=True)
+        self.accelerator.wait_for_everyone()
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            for kept in self._kept():
+                kept.save(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            for kept in self._kept():
+                kept.load(checkpoint)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Weights in safetensors and the tokenizer; no pickled arguments."""
+        target = output_dir or self.args.output_dir
+        model = self.accelerator.unwrap_model(self.model)
+        # an adapter that serves as the reference stands beside the trained one and is not part of the result
+        chosen = {"selected_adapters": model.active_adapters} if hasattr(model, "peft_config") else {}
+        model.save_pretrained(target, state_dict=state_dict, is_main_process=self.args.should_save, **chosen)
+        if self.args.should_save and self.processing_class is not None:
+            self.processing_class.save_pretrained(target)
