@@ -72,14 +72,12 @@ def utilisation() -> str:
 
 def noise() -> str:
     """Rounding noise of margins by arrangement of precision, with bootstrap intervals."""
-    if not (RESULTS / "noise.json").exists():
-        return "Not measured: the script has not run to its end on a free machine."
     measured = json.loads((RESULTS / "noise.json").read_text())
     lines = ["| arrangement | noise, nats (95 %) | seconds |", "|" + " --- |" * 3]
     for found in measured["results"]:
-        interval = f"{found['noise']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+        interval = f"{found['noise']:.2g} [{found['low']:.2g}, {found['high']:.2g}]"
         lines.append(f"| {found['arrangement']} | {interval} | {found['seconds']:.0f} |")
-    signal = f"{measured['pairs']} pairs; root mean square margin in float32: {measured['signal']:.3f} nats."
+    signal = f"{measured['pairs']} pairs; root mean square margin in float32: {measured['signal']:.2g} nats."
     return "\n".join([*lines, "", signal])
 
 
