@@ -308,7 +308,7 @@ def far() -> str:
         "Far from the reference, in float32",
         "Products of an infinite and a vanishing factor: DiscoPOP on a pair that is on the wrong side by 1000 nats, AlphaPO "
         "(α = 0.25) on mean log-probs of -112 and -110. The forward KL grows as e^-a: below a log-ratio of about -88 nats "
-        "it overflows in both. penchant then stops the run and names the row.",
+        "both exponentials overflow; penchant takes one out of the difference, and goes on straight.",
         [
             ("penchant `discopop`", "βΔ = -100", penchant.discopop_loss(torch.tensor(-1000.0), torch.tensor(0.0), 0.1)),
             ("TRL `discopop`", "βΔ = -100", trl_dpo(pair(-1000.0, 0.0), "discopop")),

@@ -207,7 +207,7 @@ ANSWER_TERMS = {
         "rating of the answer; higher is better", ("answers", "scores"), gradient=False, columns=("score", "rating")
     ),
     "prompt_value": Term(
-        "value of the prompt, learned beside the policy or stated by the data; a rating's unit",
+        "value of the prompt, in the rating's unit; training takes it from the data",
         ("answers", "values"),
         columns=("prompt_value",),
     ),

@@ -6,6 +6,7 @@ What scripts use too is in modules of its own: ``rows/`` (golden numbers), ``lib
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,10 @@ from objectives.libraries import JAX, NUMPY, STRICT, TORCH, Library
 
 from penchant.objectives import METHODS, Method
 from penchant.vocabulary import TERMS, Shape
+
+# JAX reads this with its first array. What the tests wait for is its compiler; what they check needs none of its speed.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+
 
 # --- array libraries -------------------------------------------------------------------------------------------------
 

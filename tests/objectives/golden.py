@@ -67,8 +67,7 @@ def _complaints(rows: list[Row], function: Callable[..., Any], library: Library,
         return function(*arrays, **options)
 
     arrays = library.arrays(columns, dtype)
-    odd = library.name == "jax" and (recipe.couples_rows or recipe.lists)  # shapes of their own: one program, not many
-    result = (jax.jit(call) if odd else call)(*arrays)
+    result, slopes = _value_and_slopes(call, library, arrays, rows[0])
     if dtype not in str(result.dtype):
         yield f"{rows[0]}: {result.dtype} for {dtype}"
     ends = list(itertools.accumulate(len(next(iter(row.inputs.values()))) for row in rows))
@@ -78,13 +77,20 @@ def _complaints(rows: list[Row], function: Callable[..., Any], library: Library,
     for row, part in zip(rows, segments, strict=True):
         mean = np.mean(values if recipe.couples_rows else values[part])
         yield from _differ(f"{row} in {dtype} on {library.name}", mean, row.loss, rel, tiny)
-    if library.differentiate is None:
-        return
-    slopes = library.slopes(jax.jit(call) if odd else call, arrays, range(len(rows[0].slopes)))
     least = floor if cancels(rows[0]) else tiny
     for row, part in zip(rows, segments, strict=True):
-        for found, (name, typed) in zip(slopes, row.slopes.items(), strict=True):
+        for found, (name, typed) in zip(slopes, row.slopes.items(), strict=False):  # none where there is no autodiff
             yield from _differ(f"{row} by {name} in {dtype} on {library.name}", found[part], typed, rel, least)
+
+
+def _value_and_slopes(call: Callable[..., Any], library: Library, arrays: list[Any], row: Row) -> tuple[Any, list[Any]]:
+    by = tuple(range(len(row.slopes)))
+    if library.name == "jax" and (row.recipe.couples_rows or row.recipe.lists):
+        # shapes of their own: one program, not one for every operation
+        both = jax.value_and_grad(lambda *columns: (lambda y: (y.sum(), y))(call(*columns)), by, has_aux=True)
+        (_, result), slopes = jax.jit(both)(*arrays)
+        return result, [np.asarray(slope) for slope in slopes]
+    return call(*arrays), library.slopes(call, arrays, by) if library.differentiate else []
 
 
 def row_wise(row: Row) -> bool:

@@ -10,6 +10,7 @@ import penchant
 from penchant import InputError, get_method
 from penchant import objectives as room
 from penchant.objectives import METHODS, Method
+from penchant.objectives.catalogue import OTHER_NAMES, UNCONFIRMED
 from penchant.vocabulary import CHOICES, CONSTANTS, DATA, TERMS
 from penchant.vocabulary import NEEDS as NEED_WORDS
 
@@ -180,3 +181,10 @@ def test_an_unknown_method(name, hint):
     with pytest.raises(InputError) as caught:
         get_method(name)
     assert str(caught.value).startswith(f"no method {name!r}.") and hint in str(caught.value)
+
+
+def test_other_names_and_unconfirmed_defaults_are_of_the_catalogue():
+    assert get_method("tdpo2") is METHODS["tdpo"]
+    assert not OTHER_NAMES.keys() & METHODS.keys()
+    for name, constants in UNCONFIRMED.items():
+        assert set(constants) <= METHODS[name].constants.keys(), name

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from penchant import dpo_loss, ipo_loss, kto_loss, log_sigmoid, orpo_loss, sigmoid, simpo_loss
+from penchant import dpo_loss, f_dpo_loss, ipo_loss, kto_loss, log_sigmoid, orpo_loss, sigmoid, simpo_loss
 from penchant import numpy as oracle
 
 PAPER = {"value_function": "sigmoid"}
@@ -182,6 +182,26 @@ def test_slopes_stay_finite_in_float32(name, objectives, autodiff, z):
         expected = objective.true_slopes(*inputs, **options)
         for slope, true in zip(found, expected, strict=True):
             assert slope[0] == pytest.approx(np.asarray(true), rel=1e-6, abs=1e-37)
+
+
+@pytest.mark.parametrize(("dtype", "far"), [("float32", 100.0), ("float64", 800.0)])
+def test_the_forward_kl_beyond_the_largest_number(library, dtype, far):
+    """Two exponentials that overflow are no NaN: the loss is exact on the right side and finite on the wrong one."""
+    columns = ([-far, -far - 20, -far, 0.0, -far], [-far - 20, -far, -far, -far, 0.0])
+    arrays = library.arrays([np.resize(column, 24) for column in columns], dtype)  # JAX has compiled for 24 rows
+
+    def loss(*pair):
+        return f_dpo_loss(*pair, alpha=1.0, reduction="none")
+
+    ahead, behind, level, far_ahead, far_behind = np.asarray(loss(*arrays)).tolist()[:5]
+    assert ahead == far_ahead == 0.0
+    assert level == pytest.approx(np.log(2), rel=1e-6)
+    assert 1e30 < far_behind <= behind < np.inf
+    if library.differentiate:
+        by_chosen, by_rejected = library.slopes(loss, arrays, (0, 1))
+        assert np.isfinite([by_chosen, by_rejected]).all()
+        assert (by_chosen[[0, 3]] == 0).all() and (by_rejected[[0, 3]] == 0).all()
+        assert (by_chosen[[1, 2, 4]] < 0).all() and (by_rejected[[1, 2]] > 0).all()
 
 
 # --- ORPO where a probability reaches one ----------------------------------------------------------------------------

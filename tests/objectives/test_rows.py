@@ -124,7 +124,15 @@ def test_rows_have_different_names(all_rows):
 
 def test_values_and_slopes(function, library):
     """To 1e-12 relative."""
-    assert list(complaints(rows_of(function), getattr(penchant, function), library, "float64")) == []
+    given = rows_of(function)
+    if library.name == "jax" and (given[0].recipe.couples_rows or given[0].recipe.lists):
+        given = [row for row in given if row is given[0] or "800" in row.name]  # a program for each shape: rest below
+    assert list(complaints(given, getattr(penchant, function), library, "float64")) == []
+
+
+@pytest.mark.slow
+def test_all_rows_of_lists_and_batches_in_jax(function, jax_library):
+    assert list(complaints(rows_of(function), getattr(penchant, function), jax_library, "float64")) == []
 
 
 @pytest.mark.parametrize(

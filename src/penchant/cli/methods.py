@@ -72,14 +72,11 @@ def _print_table(found: list[Method], console: Any) -> None:
 
 
 def _in_full(method: Method) -> str:
-    from penchant.objectives.catalogue import shown
-
-    constants = ", ".join(f"{shown(key)}={value}" for key, value in method.constants.items())
     lines = {
         "formula": method.formula,
         "rows": method.data,
         "needs": ", ".join(method.needs) or "nothing else",
-        "constants": constants or "none",
+        "constants": _defaults(method, method.constants) or "none",
         "inputs": ", ".join(method.inputs),
         "function": f"penchant.{method.loss.__name__}" if method.paper else "your own",
         "paper": f"{method.paper.title}. {method.paper}" if method.paper else "-",
@@ -101,18 +98,13 @@ HEADINGS = (
 LEGEND = (
     "a, b: log-ratio policy/reference of the chosen, rejected answer; r: of a single answer; "
     "p̄: log-prob per token; m, n: tokens of the chosen, rejected answer; s_w, s_l: their ratings; "
-    "odds = P/(1-P) with P = exp(p̄)"
+    "odds = P/(1-P) with P = exp(p̄); ?: a default whose published value is not confirmed"
 )
 
 
 def cells(method: Method) -> tuple[str, ...]:
     """One row of the table, as text."""
-    from penchant.objectives.catalogue import shown
-
-    kept = {shown(name): value for name, value in method.constants.items() if _telling(name, value)}
-    constants = ", ".join(
-        f"{name}={round(value, 4) if isinstance(value, float) else value}" for name, value in kept.items()
-    )
+    constants = _defaults(method, {name: value for name, value in method.constants.items() if _telling(name, value)})
     return (
         method.name,
         "yes" if method.needs_reference else "no",
@@ -122,6 +114,17 @@ def cells(method: Method) -> tuple[str, ...]:
         method.formula,
         constants or "-",
         str(method.paper),
+    )
+
+
+def _defaults(method: Method, constants: dict[str, Any]) -> str:
+    """Constants with their defaults; a question mark behind those that no source confirms."""
+    from penchant.objectives.catalogue import UNCONFIRMED, shown
+
+    open_ = UNCONFIRMED.get(method.name, ())
+    return ", ".join(
+        f"{shown(name)}={round(value, 4) if isinstance(value, float) else value}{'?' if name in open_ else ''}"
+        for name, value in constants.items()
     )
 
 
@@ -158,7 +161,7 @@ def as_groups() -> str:
 
 
 def _facts(method: Method) -> dict[str, Any]:
-    from penchant.objectives.catalogue import shown
+    from penchant.objectives.catalogue import UNCONFIRMED, shown
 
     paper = method.paper
     return {
@@ -170,6 +173,7 @@ def _facts(method: Method) -> dict[str, Any]:
         "key_difference": method.key_difference,
         "formula": method.formula,
         "default_constants": {shown(name): value for name, value in method.constants.items()},
+        "unconfirmed_constants": [shown(name) for name in UNCONFIRMED.get(method.name, ())],
         "inputs": list(method.inputs),
         "function": f"penchant.{method.loss.__name__}" if paper else None,
         "paper": paper and {"authors": paper.authors, "title": paper.title, "year": paper.year, "url": paper.link},

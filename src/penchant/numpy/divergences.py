@@ -17,7 +17,8 @@ from penchant.numpy.common import (
     softplus,
 )
 
-_FAR = 80.0  # nats, beyond which the exponential of a log-ratio is held
+_FAR = 80.0  # nats, beyond which chi_po's exponential of a log-ratio is held
+_TOP = 1024 * np.log(2.0) - 16  # nats, beyond which f_dpo's goes on straight
 
 
 def f_dpo_loss(
@@ -30,7 +31,7 @@ def f_dpo_loss(
 ) -> Result:
     r"""DPO under an alpha-divergence from the reference, which takes the place of the reverse KL.
 
-    Arguments, units and errors are those of :func:`penchant.f_dpo_loss`.
+    Arguments, units and errors are those of :func:`penchant.f_dpo_loss`, as is where the exponential goes on straight.
 
     .. math:: L = -\log\sigma\big(\beta[h(\rho_w) - h(\rho_l)]\big), \quad h(\rho) = \frac{1 - e^{-\alpha\rho}}{\alpha}
 
@@ -58,9 +59,14 @@ def f_dpo_grad(
               e^{-\alpha\rho_l}\sigma(-z)
     """
     w, lo = batch("f_dpo_grad", log_ratio_w=log_ratio_w, log_ratio_l=log_ratio_l)
-    slope = float(beta) * sigmoid(-_f_dpo_z("f_dpo_grad", w, lo, beta, alpha))
-    with np.errstate(all="ignore"):
-        return PairGrad(plain(-slope * np.exp(-alpha * w)), plain(slope * np.exp(-alpha * lo)))
+    z = _f_dpo_z("f_dpo_grad", w, lo, beta, alpha)
+    steepest = np.maximum(-alpha * w, -alpha * lo)
+    shrunk = np.exp(-np.abs(alpha) * np.abs(w - lo))
+    lesser = _straightened_exp(steepest) * shrunk
+    greater = lesser + (1 - shrunk) * np.exp(np.minimum(steepest, _TOP))
+    first = (w >= lo) == (alpha >= 0)
+    slope = float(beta) * sigmoid(-z)
+    return PairGrad(plain(-slope * np.where(first, lesser, greater)), plain(slope * np.where(first, greater, lesser)))
 
 
 def js_dpo_loss(
@@ -150,10 +156,15 @@ def chi_po_grad(
 
 def _f_dpo_z(where: str, w: Array, lo: Array, beta: float, alpha: float) -> Array:
     scale, bend = number(where, "beta", beta, "above 0"), number(where, "alpha", alpha, "")
-    with np.errstate(all="ignore"):
-        first, second = ((x if bend == 0 else -np.expm1(-bend * x) / bend) for x in (w, lo))
-        z: Array = scale * (first - second)
+    apart, steep = np.abs(w - lo), abs(bend)
+    height = apart if bend == 0 else -np.expm1(-steep * apart) / steep
+    z: Array = scale * np.sign(w - lo) * height * _straightened_exp(np.maximum(-bend * w, -bend * lo))
     return z
+
+
+def _straightened_exp(x: Array) -> Array:
+    held: Array = np.exp(np.minimum(x, _TOP)) * (1 + np.maximum(x - _TOP, 0.0))
+    return held
 
 
 def _chi_po(

@@ -70,18 +70,21 @@ def kto_loss(
 def dro_loss(
     log_ratio: Array, score: Array, prompt_value: Array, beta: float = 1.0, *, reduction: str = "mean"
 ) -> Array:
-    r"""Direct reward optimisation: one rated answer per prompt, and the prompt's value learned beside the policy.
+    r"""Direct reward optimisation: one rated answer per prompt, against the value of the prompt.
 
     .. math:: \tfrac12\big(s - V(x) - \beta\,r\big)^2
 
     with s the rating and r the log-ratio. At the optimum V is the log-partition function of the best policy, times
-    beta: what makes pairs unnecessary. A gradient flows into the policy and into V.
+    beta: what makes pairs unnecessary. A gradient flows into the policy and into V, so that a loop with a value head
+    can learn both from this one loss, as the paper does (it gives V a network of its own). ``penchant train`` has no
+    such head: it takes V(x) from the data's ``prompt_value`` and holds it fixed, for instance the mean rating of
+    several answers to the prompt. That is the paper's loss for the policy given V, not its whole algorithm.
 
     Args:
         log_ratio: Shape ``(answers,)`` or scalar; policy minus reference log-prob of the answer, nats.
         score: Rating of the answer; higher is better.
-        prompt_value: V of the answer's prompt, in the rating's unit.
-        beta: > 0; the paper's tau, 1 there; the strength of the pull to the reference.
+        prompt_value: V of the answer's prompt, in the rating's unit; carries a gradient.
+        beta: > 0; the paper's tau; the strength of the pull to the reference.
         reduction: ``"none"`` for shape ``(answers,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

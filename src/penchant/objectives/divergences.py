@@ -7,6 +7,8 @@ Notation: :math:`\pi` policy, :math:`\pi_{ref}` reference, x prompt, :math:`y_w`
 
 from __future__ import annotations
 
+import math
+
 import array_api_compat as compat
 
 from penchant.arrays import log_sigmoid, reduce
@@ -30,8 +32,13 @@ def f_dpo_loss(
     .. math:: -\log\sigma\big(\beta[h(\rho_w) - h(\rho_l)]\big), \quad h(\rho) = \frac{1 - e^{-\alpha\rho}}{\alpha}
 
     h is the derivative f' of the divergence at the ratio of probabilities. alpha = 0 is the reverse KL, that is DPO;
-    alpha = 1 the forward KL. This is the paper's alpha: TRL's f_alpha_divergence_coef is 1 minus it. At alpha = 1 it
-    overflows for log-ratios below -709 in float64 and -88 in float32.
+    alpha = 1 the forward KL. This is the paper's alpha: TRL's f_alpha_divergence_coef is 1 minus it.
+
+    Computed as :math:`h(\rho_w) - h(\rho_l) = e^{-\alpha\rho_l}\,h(\rho_w - \rho_l)`, from the lower of the two
+    log-ratios: nothing cancels where they are near each other, and no two infinities meet. The exponential goes on as a
+    straight line 16 nats below the type's largest number, that is where alpha times a log-ratio is below -72 in float32
+    and -693 in float64. Beyond, a pair on the right side has its loss, 0; one on the wrong side a finite loss and
+    slopes of the right signs in place of an overflow.
 
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
@@ -54,7 +61,12 @@ def f_dpo_loss(
         >>> round(f_dpo_loss(2.0, -1.0, alpha=0.25), 9)
         0.566800258
     """
-    z = beta * (bent(log_ratio_w, alpha) - bent(log_ratio_l, alpha))
+    xp = compat.array_namespace(log_ratio_w)
+    gap, bend = log_ratio_w - log_ratio_l, alpha + xp.zeros_like(log_ratio_w)
+    right, upward = gap >= 0, bend >= 0
+    steepest = xp.where(right == upward, log_ratio_l, log_ratio_w)  # the lower, for alpha above 0
+    height = bent(xp.where(right, gap, -gap), xp.where(upward, bend, -bend))
+    z = beta * _straightened_exp(-bend * steepest) * xp.where(right, height, -height)
     return reduce(logistic(z), reduction)
 
 
@@ -141,6 +153,14 @@ def chi_po_loss(
     bound = clip + xp.zeros_like(z)
     z = xp.where(z > bound, bound, xp.where(z < -bound, -bound, z))
     return reduce(logistic(z), reduction)
+
+
+def _straightened_exp(x: Array) -> Array:
+    """e^x, and its tangent from 16 nats below the largest number of x's type on."""
+    xp = compat.array_namespace(x)
+    top = math.log(xp.finfo(x.dtype).max) - 16 + xp.zeros_like(x)
+    far = x > top
+    return xp.exp(xp.where(far, top, x)) * xp.where(far, 1 + (x - top), xp.ones_like(x))
 
 
 def _chi_reward(log_ratio: Array) -> Array:

@@ -161,7 +161,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "fkl_dpo": (
         "A policy that keeps the reference's variety.",
-        "Overflows once a log-ratio is below -88 nats in float32; long answers get there",
+        "Rewards grow as e^-a: one long answer far below the reference has all of the step's gradient",
     ),
     "js_dpo": (
         "A middle between both KLs, with bounded rewards for good answers.",
@@ -209,7 +209,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "dro": (
         "One rated answer per prompt, no pairs.",
-        "The value of a prompt is learned beside the policy; a poor value is noise in every gradient",
+        "The paper learns V(x) beside the policy; `penchant train` takes it from the data as prompt_value, and a poor one is noise in every gradient",
     ),
     "beta_dpo": (
         "Data whose batches differ in how far apart their answers are.",

@@ -26,9 +26,10 @@ from penchant.objectives.catalogue import (
 from penchant.objectives.catalogue.method import Method, Paper, shown
 from penchant.objectives.catalogue.mix import mix
 from penchant.objectives.catalogue.own import method_from_file, own_method
+from penchant.objectives.catalogue.unconfirmed import UNCONFIRMED
 from penchant.records import Array
 
-__all__ = ["METHODS", "Method", "Paper", "get_method", "shown"]
+__all__ = ["METHODS", "OTHER_NAMES", "UNCONFIRMED", "Method", "Paper", "get_method", "shown"]
 
 _PAGES = (
     logistic,
@@ -53,6 +54,10 @@ METHODS: dict[str, Method] = {method.name: method for page in _PAGES for method 
 """Every method by name, in the order of the pages."""
 
 
+OTHER_NAMES = {"tdpo2": "tdpo"}
+"""Names that papers use for methods that the catalogue has under another."""
+
+
 def get_method(name: str | Callable[..., Array]) -> Method:
     """The method that a name of the catalogue, a sum (``0.8*dpo + 0.2*ipo + nll``), ``FILE.py:FUNCTION`` or a function
     stands for.
@@ -67,6 +72,7 @@ def get_method(name: str | Callable[..., Array]) -> Method:
         return method_from_file(name)
     if isinstance(name, str) and any(sign in name for sign in "*+("):
         return mix(name, get_method)
-    if not isinstance(name, str) or name not in METHODS:
+    known = OTHER_NAMES.get(name, name) if isinstance(name, str) else ""
+    if known not in METHODS:
         raise InputError(f"no method {name!r}", fix=suggest(str(name), METHODS, "See `penchant methods`"))
-    return METHODS[name]
+    return METHODS[known]

@@ -19,7 +19,7 @@ METHODS = (
     Method(
         "dro",
         dro_loss,
-        "one rated answer per prompt; the prompt's value is learned beside the policy",
+        "one rated answer per prompt against the prompt's value, which training takes from the data",
         "½(rating - V - β·r)²",
         Paper(
             "Richemond et al.",
