@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +15,12 @@ import pytest
 from tests_support import write_jsonl
 
 from penchant.cli import main
+from penchant.report.read import read_run
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples/on_policy/on_policy.sh"
 DEMO = ROOT / "src/penchant/demo"
-PROMPTS = 16
+PROMPTS, HELD_OUT, SAMPLES, TOKENS = 8, 6, 3, 32
 
 
 def loop(folder, *arguments, **settings):
@@ -63,15 +67,51 @@ def test_the_loop_closes_on_a_tiny_model(tmp_path, tiny_model_folder):
 
 @pytest.mark.slow
 def test_the_loop_closes_on_the_demos_model(tmp_path):
-    """Few prompts: that the loop runs on a real model, not that so little data makes it better."""
+    """Few prompts: that every step does what it says on a real model, not that so little data makes it better."""
     from penchant.demo.assets import smollm2_path
 
     files = []
-    for name in ("pairs.jsonl", "held_out.jsonl"):
+    for name, count in (("pairs.jsonl", PROMPTS), ("held_out.jsonl", HELD_OUT)):
         files.append(tmp_path / name)
-        files[-1].write_text("".join((DEMO / name).read_text().splitlines(keepends=True)[:PROMPTS]))
-    settings = {"TOKENS": "40", "TRAIN": "--learning-rate 1e-4 --batch-size 8", "PYTHON": sys.executable}
+        files[-1].write_text("".join((DEMO / name).read_text().splitlines(keepends=True)[:count]))
+    train = "--learning-rate 1e-4 --batch-size 4 --max-steps 3"
+    settings = {"SAMPLES": str(SAMPLES), "TOKENS": str(TOKENS), "TRAIN": train, "PYTHON": sys.executable}
     print(loop(tmp_path / "run", smollm2_path(), *files, **settings))
-    numbers = numbers_of(tmp_path / "run")
-    assert numbers["coverage"]["pairs"] == PROMPTS
-    assert 0 < numbers["win_rate"]["value"] < 1
+    check_loop(tmp_path / "run")
+
+
+def check_loop(folder):
+    """Each step's files hold what the step before and the judge say that they must."""
+    better = runpy.run_path(str(SCRIPT.parent / "concise.py"))["better"]
+    answers = rows_of(folder / "answers.jsonl")
+    by_prompt = {row["prompt"]: [] for row in answers}
+    for row in answers:
+        assert row["ended"] or row["tokens"] == TOKENS
+        by_prompt[row["prompt"]].append(row["completion"])
+    assert len(by_prompt) == PROMPTS and all(len(some) == SAMPLES for some in by_prompt.values())
+    wins = {
+        (prompt, one, other)
+        for prompt, some in by_prompt.items()
+        for one, other in itertools.permutations(set(some), 2)
+        if better(prompt, one, other) == "first"
+    }
+    pairs = rows_of(folder / "pairs.jsonl")
+    assert {(row["prompt"], row["chosen"], row["rejected"]) for row in pairs} == wins and len(pairs) == len(wins) > 0
+    log = rows_of(folder / "run/log.jsonl")
+    assert log[0]["loss"] == pytest.approx(math.log(2), abs=1e-3)
+    assert log[2]["loss"] < log[1]["loss"] < log[0]["loss"]
+    kept = read_run(folder / "run")
+    assert all(row.rewards[0] > row.rewards[1] for row in kept.rows), "what it was trained on it has learned"
+    assert all(value > 0 for value in kept.facts.kl)
+    numbers, matches = numbers_of(folder), rows_of(folder / "compare/matches.jsonl")
+    assert numbers["coverage"]["pairs"] == len(matches) == HELD_OUT
+    for match in matches:
+        word = better(match["prompt"], match["first"], match["second"])
+        assert match["preference"] == {"first": 1.0, "tie": 0.5, "second": 0.0}[word]
+    assert numbers["win_rate"]["value"] == pytest.approx(sum(match["preference"] for match in matches) / HELD_OUT)
+    assert any(match["first"] != match["second"] for match in matches), "the adapter is in use"
+    assert "Judged: " in (folder / "run/report.html").read_text(encoding="utf-8")
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
