@@ -156,7 +156,14 @@ def story(run: Run) -> list[tuple[str, str, str | None]]:
     if method.paper:
         lines.append(("Paper", method.paper, method.link))
     names = {"base model": "Base model", "data": "Data", "training": "Trained", "reference": "Reference"}
-    names |= {"engine": "Engine", "prompts": "Prompts", "steps": "Steps", "noise": "Rounding"}
+    names |= {
+        "plan": "Plan",
+        "memory": "Memory",
+        "engine": "Engine",
+        "prompts": "Prompts",
+        "steps": "Steps",
+        "noise": "Rounding",
+    }
     lines += [(names.get(name, name), f"{text}.", None) for name, text in facts.facts.items()]
     if facts.noise is None and "noise" not in facts.facts:
         lines.append(("Rounding", "the weights are float32, whose rounding is too small to draw.", None))
