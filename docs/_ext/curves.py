@@ -12,12 +12,26 @@ import numpy as np
 
 from penchant.objectives import Method
 from penchant.vocabulary import TERMS
+from penchant.whiteboard.examples import constants_of
+from penchant.whiteboard.inputs import CATALOGUE_ROLES
+from penchant.whiteboard.walkthroughs import WALKTHROUGHS
 
 Arrays = Mapping[str, np.ndarray]
 START = {"chosen": -12.0, "rejected": -30.0}
 """Log-probs where the policy begins, and those of the reference; the answers of `penchant explain`."""
 LENGTHS = {"chosen": 8.0, "rejected": 15.0}
-TYPICAL = {"chosen_scores": 4.0, "rejected_scores": 2.0, "preference_probs": 0.8, "score": 4.0, "gold_logps": -10.0}
+TYPICAL = {
+    "chosen_scores": 4.0,
+    "rejected_scores": 2.0,
+    "preference_probs": 0.8,
+    "score": 4.0,
+    "gold_logps": -10.0,
+    "gap_std": 0.2,
+    "chosen_mean_log_collision": -1.5,
+    "rejected_mean_log_collision": -2.0,
+    "ref_chosen_mean_entropy": 0.4,
+    "ref_rejected_mean_entropy": 0.4,
+}
 SPAN, STEP = 30.0, 1e-4
 
 
@@ -35,12 +49,12 @@ def draw(method: Method) -> tuple[str, str]:
 def _pairs(method: Method, loss_axis: Any, push_axis: Any) -> str:
     moves = np.linspace(-SPAN, SPAN, 361)
 
-    def loss(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-        return _loss(method, _pair_inputs(method, chosen, rejected), len(moves))
+    def inputs(chosen: np.ndarray, rejected: np.ndarray) -> Arrays:
+        return _filled(method, _pair_inputs(method, chosen, rejected), len(moves))
 
-    loss_axis.plot(moves, loss(moves / 2, -moves / 2))
-    push_axis.plot(moves, -_slope(lambda d: loss(moves / 2 + d, -moves / 2)), label="chosen")
-    push_axis.plot(moves, -_slope(lambda d: loss(moves / 2, -moves / 2 + d)), label="rejected")
+    loss_axis.plot(moves, _loss(method, inputs(moves / 2, -moves / 2), len(moves)))
+    push_axis.plot(moves, -_slope(method, lambda d: inputs(moves / 2 + d, -moves / 2)), label="chosen")
+    push_axis.plot(moves, -_slope(method, lambda d: inputs(moves / 2, -moves / 2 + d)), label="rejected")
     _name(loss_axis, push_axis, "nats by which chosen gains on rejected")
     return (
         "The chosen answer gains t/2 nats of log-prob and the rejected one loses t/2, from where the policy starts: "
@@ -54,12 +68,12 @@ def _answers(method: Method, loss_axis: Any, push_axis: Any) -> str:
     moves = np.linspace(-2 * SPAN, 2 * SPAN, 361)
     for label, desirable in (("desirable", True), ("undesirable", False)):
 
-        def loss(ratio: np.ndarray, desirable: bool = desirable) -> np.ndarray:
+        def inputs(ratio: np.ndarray, desirable: bool = desirable) -> Arrays:
             given = {"log_ratio": ratio, "is_desirable": np.full(len(moves), desirable)}
-            return _loss(method, given, len(moves))
+            return _filled(method, given, len(moves))
 
-        loss_axis.plot(moves, loss(moves), label=label)
-        push_axis.plot(moves, -_slope(lambda d, loss=loss: loss(moves + d)), label=label)
+        loss_axis.plot(moves, _loss(method, inputs(moves), len(moves)), label=label)
+        push_axis.plot(moves, -_slope(method, lambda d, inputs=inputs: inputs(moves + d)), label=label)
     _name(loss_axis, push_axis, "log-ratio of the answer, nats")
     return (
         "One answer at a time, good or bad, with the baseline at 0. Right: minus the derivative by the answer's log-prob; "
@@ -71,20 +85,20 @@ def _lists(method: Method, loss_axis: Any, push_axis: Any) -> str:
     moves = np.linspace(-SPAN, SPAN, 361)
     reference = np.tile([-12.0, -20.0, -30.0], (len(moves), 1))
 
-    def loss(shift: np.ndarray) -> np.ndarray:
+    def inputs(shift: np.ndarray) -> Arrays:
         given = {
             "policy_list_logps": reference + shift,
             "ref_list_logps": reference,
             "list_lengths": np.full_like(reference, 10.0),
             "list_scores": np.tile([3.0, 2.0, 1.0], (len(moves), 1)),
         }
-        return _loss(method, given, len(moves))
+        return _filled(method, given, len(moves))
 
     spread = moves[:, None] * np.array([0.5, 0.0, -0.5])
-    loss_axis.plot(moves, loss(spread))
+    loss_axis.plot(moves, _loss(method, inputs(spread), len(moves)))
     for place, label in enumerate(("best", "middle", "worst")):
         unit = np.eye(3)[place]
-        push_axis.plot(moves, -_slope(lambda d, unit=unit: loss(spread + d * unit)), label=label)
+        push_axis.plot(moves, -_slope(method, lambda d, unit=unit: inputs(spread + d * unit)), label=label)
     _name(loss_axis, push_axis, "nats by which the best gains on the worst")
     return (
         "Three answers in order: the best gains t/2 nats, the worst loses t/2, the middle one stays where the reference is. "
@@ -108,16 +122,19 @@ def _pair_inputs(method: Method, chosen: np.ndarray, rejected: np.ndarray) -> di
     return given
 
 
-def _loss(method: Method, given: Arrays, count: int) -> np.ndarray:
-    """One loss per place on the axis; what the picture does not vary has a typical value."""
+def _filled(method: Method, given: Arrays, count: int) -> dict[str, np.ndarray]:
+    """Every input, one value per place on the axis; what the picture does not vary has a typical value."""
     inputs = {}
     for name in method.inputs:
         value = given.get(name)
-        inputs[name] = np.asarray(_typical(name) if value is None else value)
-    inputs = {
-        name: value if value.ndim and value.shape[0] == count else np.broadcast_to(value, count).copy()
-        for name, value in inputs.items()
-    }
+        value = np.asarray(_typical(name) if value is None else value)
+        inputs[name] = value if value.ndim and value.shape[0] == count else np.broadcast_to(value, count).copy()
+    return inputs
+
+
+def _loss(method: Method, given: Arrays, count: int) -> np.ndarray:
+    """One loss per place on the axis."""
+    inputs = _filled(method, given, count)
     with np.errstate(all="ignore"):
         if method.couples_rows:
             rows = ({name: value[i : i + 1] for name, value in inputs.items()} for i in range(count))
@@ -134,9 +151,31 @@ def _typical(name: str) -> Any:
     return 10.0 if term.positive else max(0.0, term.least)
 
 
-def _slope(loss: Callable[[float], np.ndarray]) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # infinite on both sides of a place is a gap in the curve
-        return (loss(STEP) - loss(-STEP)) / (2 * STEP)
+def _slope(method: Method, inputs: Callable[[float], Arrays]) -> np.ndarray:
+    """The derivative at each place; what is a constant for the gradient stays where it is."""
+    anatomy = WALKTHROUGHS[method.name]
+    base = anatomy.run(_symbols(method, inputs(0.0)))
+    held = {step.name: f"held_{step.name}" for step in anatomy.steps if step.held}
+    fixed = {place: base[name] for name, place in held.items()}
+    ends = []
+    with np.errstate(all="ignore"):
+        for sign in (1, -1):
+            given = inputs(sign * STEP)
+            moved = anatomy.loss(_symbols(method, given) | fixed, held) if held else None
+            ends.append(_loss(method, given, len(next(iter(given.values())))) if moved is None else moved)
+        return (ends[0] - ends[1]) / (2 * STEP)
+
+
+def _symbols(method: Method, given: Arrays) -> dict[str, Any]:
+    """A loss's inputs as the symbols of its steps; a batch of its own at each place where rows are coupled."""
+    shape = (-1, 1) if method.couples_rows else None
+    values = {name: value.reshape(shape) if shape else value for name, value in given.items()}
+    roles = {CATALOGUE_ROLES.get(name, name): value for name, value in values.items()}
+    ratios = {"a": ("pw", "rw"), "b": ("pl", "rl"), "q": ("p", "r")}
+    for role in ratios.keys() & roles.keys():
+        policy, reference = ratios[role]
+        roles |= {policy: roles[role], reference: np.zeros_like(roles[role])}
+    return roles | constants_of(method)
 
 
 def _name(loss_axis: Any, push_axis: Any, moved: str) -> None:
