@@ -42,6 +42,7 @@ WRONG = {
     "10_dpo_step": ("weights - learning_rate", "weights + learning_rate", "ascent"),
     "08_label_smoothing": ("+ label_smoothing * z", "- label_smoothing * z", "unknown"),
     "05_kto": ("1, -1)", "1, 1)", "undesirable-sign"),
+    "03_dpo_torch": (".detach()", "", "reference-gradient"),
 }
 
 

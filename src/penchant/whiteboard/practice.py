@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from penchant.errors import InputError, suggest
@@ -19,7 +19,7 @@ PROGRESS = "progress.json"
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """One file to fill in."""
+    """One file to fill in; ``refused`` names remarks of the checker that are mistakes here, since the text forbids them."""
 
     name: str
     subject: str
@@ -27,6 +27,7 @@ class Exercise:
     signature: str
     doc: str
     hints: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     @property
     def function(self) -> str:
@@ -64,6 +65,7 @@ EXERCISES = (
         f"dpo_loss({_PAIR}, beta=0.1)",
         "The same in PyTorch; no gradient may reach the reference.",
         ("F.logsigmoid is safe at both ends.", "detach() makes a constant."),
+        ("reference-gradient",),
     ),
     Exercise(
         "04_ipo",
@@ -200,7 +202,7 @@ def current(progress: Progress) -> Exercise | None:
 def grade_exercise(found: Exercise, path: Path) -> Verdict:
     """The verdict on a filled-in file."""
     if found.subject not in TASKS:
-        return check(path, found.function, found.subject)
+        return _refused(check(path, found.function, found.subject), found)
     library = "torch" if "torch" in found.imports else "numpy"
     try:
         with Sandbox(library) as sandbox:
@@ -212,6 +214,16 @@ def grade_exercise(found: Exercise, path: Path) -> Verdict:
             return grade_task(sandbox, TASKS[found.subject](), parameters, path.name)
     except Stopped as stopped:
         return Verdict(found.subject, "failed", f"{path.name} cannot be graded: {stopped}.")
+
+
+def _refused(verdict: Verdict, found: Exercise) -> Verdict:
+    """The verdict with remarks that the exercise does not allow as what is wrong."""
+    findings = tuple(replace(one, wrong=one.wrong or one.code in found.refused) for one in verdict.findings)
+    added = [one.sentence for one in findings if one.code in found.refused]
+    if verdict.kind != "right" or not added:
+        return verdict
+    sentence = f"{verdict.sentence.removesuffix('.')}, but not all that was asked: {'; '.join(added)}."
+    return replace(verdict, kind="wrong", sentence=sentence, findings=findings)
 
 
 def attempt(folder: Path, progress: Progress, found: Exercise, now: float | None = None) -> tuple[Verdict, str]:
