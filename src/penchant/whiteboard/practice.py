@@ -179,7 +179,7 @@ def exercise(name: str) -> Exercise:
         InputError: if there is none.
     """
     for found in EXERCISES:
-        if name in (found.name, found.name[3:], found.name[:2]):
+        if name.zfill(2) in (found.name, found.name[3:], found.name[:2]):
             return found
     raise InputError(f"no exercise {name!r}", fix=suggest(name, [found.name for found in EXERCISES]))
 
