@@ -260,6 +260,7 @@ def forms_of(inputs: Sequence[str]) -> list[tuple[str, ...]]:
         (("pw", "pl", "rw", "rl"), ("a", "b")),
         (("pw", "pl", "m", "n"), ("cw", "cl")),
         (("q",), ("p", "r")),
+        (("b",), ("pl", "rl")),
         (("pw", "pl", "rw", "rl"), ("pw", "pl", "rw", "rl", "m", "n")),
     )
     forms = [first]
