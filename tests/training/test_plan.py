@@ -68,6 +68,13 @@ def test_attention_is_counted_once_per_pair_of_positions():
     assert Rows.of([(2, [1, 3])]).squares == 2 + 2 * 1 + 0.5 + 2 * 3 + 4.5
 
 
+def test_what_attention_keeps_is_counted():
+    """Prompt 4, answers 2 and 2: queries whole and once more but for the second answer, the prompt's keys twice."""
+    pair, single = Rows.of([(4, [2, 2])]), Rows.of([(4, [4])])
+    assert (pair.query_copies, pair.key_copies) == (1 + 6 / 8, 12 / 8)
+    assert (single.query_copies, single.key_copies) == (1, 1)
+
+
 def test_shape_reads_head_sizes():
     config = tiny_llama(100).config
     shape = Shape.of(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from penchant.cli.train import require_training
@@ -82,8 +83,7 @@ def plan(
     chosen = get_method(method)
     if data is None:
         answers = [answer_tokens] * (2 if chosen.needs_pairs else 1)
-        counted = Rows.of([(prompt_tokens, answers)])
-        counted = Rows(rows, counted.prompt, counted.answers, counted.longest, counted.squares)
+        counted = replace(Rows.of([(prompt_tokens, answers)]), count=rows)
         print(f"assumed    {rows:,} rows, {prompt_tokens} tokens of prompt, {answer_tokens} of each answer")
     else:
         from penchant.training.plan_rows import rows_of_file

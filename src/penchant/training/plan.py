@@ -64,28 +64,43 @@ class Shape:
         attention = self.width * (2 * self.queries + 2 * self.keys)
         return attention + 3 * self.width * self.inner
 
-    def kept(self, rank: int) -> int:
+    def kept(self, rank: int, rows: Rows) -> float:
         """Numbers kept of one token in one layer for the backward pass: two inputs of norms and their outputs, queries,
         keys, values, the attention's output, the MLP's gate, input and product, and seven adapters' narrow products.
         """
-        return 4 * self.width + 2 * self.queries + 2 * self.keys + 3 * self.inner + 7 * rank
+        attention = self.queries * (1 + rows.query_copies) + 2 * self.keys * rows.key_copies
+        return 4 * self.width + attention + 3 * self.inner + 7 * rank
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of training data by their tokens: prompt and answers, of which each is computed once."""
+    """Rows of training data by their tokens: prompt and answers, of which each is computed once.
+
+    Attributes:
+        count: Rows.
+        prompt: Mean tokens of a prompt.
+        answers: Mean tokens of a row's answers together.
+        longest: Tokens of the longest row.
+        squares: Mean pairs of positions in which one attends to the other.
+        query_copies: How often attention keeps a position's query: as it was computed, where there are several answers,
+            and beside it prompt and first answer in one piece.
+        key_copies: How often it keeps a position's key and value: the prompt's beside each answer.
+    """
 
     count: int
     prompt: float
     answers: float
     longest: int
     squares: float
+    query_copies: float
+    key_copies: float
 
     @classmethod
     def of(cls, lengths: Sequence[tuple[int, Sequence[int]]]) -> Rows:
         """From the tokens of each row's prompt and answers."""
         count = len(lengths)
         totals = [prompt + sum(answers) for prompt, answers in lengths]
+        both = list(zip(lengths, totals, strict=True))
         squares = sum(_attended(prompt, answers) for prompt, answers in lengths) / count
         return cls(
             count,
@@ -93,6 +108,8 @@ class Rows:
             sum(sum(answers) for _, answers in lengths) / count,
             max(totals),
             squares,
+            sum(prompt + answers[0] + total * (len(answers) > 1) for (prompt, answers), total in both) / sum(totals),
+            sum(prompt * len(answers) + sum(answers) for prompt, answers in lengths) / sum(totals),
         )
 
     @property
@@ -235,7 +252,7 @@ def make_plan(
     learned = 4 if lora else size  # peft keeps adapters in float32
     positions = min(max(micro_batch_tokens, rows.longest), batch_size * rows.longest)
     answers = positions * rows.answers / rows.tokens
-    kept = positions * size * shape.kept(rank if lora else 0)
+    kept = positions * size * shape.kept(rank if lora else 0, rows)
     layer = kept if not checkpointing else positions * size * shape.width
     memory = {
         "weights": float((whole - trained) * size + trained * learned),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_SIMPO_TABLE = "the search of the SimPO paper (arXiv:2405.14734, appendix)"
+_SIMPO_TABLE = "the search of the SimPO paper (arXiv:2405.14734, appendix; from memory, not confirmed)"
 
 
 @dataclass(frozen=True, slots=True)
