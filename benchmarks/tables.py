@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 WHAT = {
@@ -84,13 +86,53 @@ def noise() -> str:
 def lint() -> str:
     """What the rules on text cost: time and memory per file format, and the rules' own memory."""
     measured = json.loads((RESULTS / "lint.json").read_text())
-    lines = ["| file | seconds | MB/s of JSON Lines | peak GB |", "|" + " --- |" * 4]
-    for result in measured["results"]:
-        speed, peak = result["megabytes_per_second"], result["peak_rss_mb"] / 1e3
-        lines.append(f"| `{result['file']}` | {result['seconds']:.1f} | {speed:.0f} | {peak:.1f} |")
     what = f"{measured['rows']:,} pairs, {measured['megabytes'] / 1e3:.2f} GB as JSON Lines"
     alone = f"The rules alone, with rows made on the fly, peak at {measured['rules_alone_peak_rss_mb']:.0f} MB."
-    return "\n".join([f"{what}, on one core:", "", *lines, "", alone])
+    return "\n".join([f"{what}, on one core:", "", *_commands(measured["results"], "file"), "", alone])
+
+
+def convert() -> str:
+    """What converting costs, one way and back."""
+    measured = json.loads((RESULTS / "convert.json").read_text())
+    what = f"{measured['rows']:,} pairs, {measured['results'][0]['megabytes']:.0f} MB as JSON Lines, on one core:"
+    return "\n".join(
+        [what, "", *_commands([one | {"load_before": measured["load_before"]} for one in measured["results"]], "to")]
+    )
+
+
+def _commands(results: list[dict[str, Any]], name: str) -> list[str]:
+    lines = [f"| {name} | processor seconds | MB/s of processor time | wall seconds | load | peak MB |"]
+    lines.append("|" + " --- |" * 6)
+    for found in results:
+        lines.append(
+            f"| `{found[name]}` | {found['cpu_seconds']:.1f} | {found['megabytes_per_processor_second']:.0f} | "
+            f"{found['seconds']:.0f} | {found['load_before']} | {found['peak_rss_mb']:.0f} |"
+        )
+    return lines
+
+
+def tokenise() -> str:
+    """Seconds to prepare the same rows, beside TRL."""
+    measured = json.loads((RESULTS / "tokenise.json").read_text())
+    names = {
+        "penchant": "penchant",
+        "penchant_by_encode_batch": "penchant, every text given to the library's `encode_batch`",
+        "penchant_cached": "penchant, from the token cache",
+        "trl": "TRL, as it comes: one process",
+        "trl_two_processes": "TRL with `dataset_num_proc=2`",
+    }
+    lines = ["| side | processor seconds | wall seconds | TRL's processor time over it | TRL's wall time over it |"]
+    lines.append("|" + " --- |" * 5)
+    if measured["rows"] < 1000:
+        del names["penchant_cached"]  # so few are not kept
+    for name, title in names.items():
+        processor = statistics.median(measured["processor_seconds"][name])
+        wall = statistics.median(measured["seconds"][name])
+        over, of_wall = measured["trl_over_in_processor_time"][name], measured["trl_over"][name]
+        lines.append(f"| {title} | {processor:.2f} | {wall:.2f} | {over:.1f} | {of_wall:.1f} |")
+    runs = len(measured["seconds"]["trl"])
+    told = "one run" if runs == 1 else f"medians of {runs} runs"
+    return "\n".join([f"{measured['rows']:,} rows, {told}, load {measured['load_before']} before:", "", *lines])
 
 
 def gpu_speed() -> str:

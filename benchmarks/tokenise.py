@@ -30,7 +30,6 @@ from penchant.records import PreferencePair
 from penchant.tokens import EncodeSettings, PromptStyle, TokenCache, encode_pairs, tokenise, words
 
 SETTINGS = EncodeSettings(1024, "keep_start")
-REPEATS = 3
 
 
 def pairs_of(data: str, count: int) -> list[PreferencePair]:
@@ -100,6 +99,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     load = os.getloadavg()[0]
@@ -123,7 +123,7 @@ def main() -> None:
         }
         taken: dict[str, list[float]] = {name: [] for name in sides}
         processor: dict[str, list[float]] = {name: [] for name in sides}
-        for _ in range(REPEATS):
+        for _ in range(options.repeats):
             for name, side in sides.items():
                 before = os.times()
                 taken[name].append(side())

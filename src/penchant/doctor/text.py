@@ -164,11 +164,12 @@ def template_leftovers(row: Example) -> Finding | None:
     "D012",
     "control or replacement characters",
     Severity.WARNING,
-    why="They are rare tokens that mean nothing; U+FFFD marks text that was decoded wrongly and is lost.",
+    why="They are rare tokens that mean nothing; U+FFFD marks text that was decoded wrongly and is lost, U+FEFF the "
+    "start of a file that was put into another.",
     remedy="Read the source again with its right encoding, or drop the row.",
 )
 def odd_characters(row: Example) -> Finding | None:
-    """Control characters other than tab, line and page breaks; U+FFFD; marks that turn the writing direction."""
+    """Control characters but tab, line and page breaks; U+FFFD, U+FEFF; marks that turn the writing direction."""
     data = row.whole.encode()
     odd = len(data) - len(data.translate(None, _CONTROLS))
     if not odd and (row.whole.isascii() or not _ODD_CHARACTERS.search(row.whole)):

@@ -13,6 +13,7 @@ from penchant.data.files.place import MOST_ROW_BYTES, Broken, Located, path_text
 from penchant.errors import InputError
 
 _BATCH_ROWS = 1024
+_PAGE = 1 << 16
 _BATCH_BYTES = 1 << 24
 _SHOWN_REASON = 200
 
@@ -102,7 +103,8 @@ def _numbered(path: Path, kind: str, batches: Any) -> Located:
 
 
 def _parquet_batches(path: Path, where: str) -> Iterator[Any]:
-    with needs_arrow("pyarrow.parquet", where).ParquetFile(path) as file:
+    # pre_buffer, for far-away storage, holds hundreds of megabytes of what was read already.
+    with needs_arrow("pyarrow.parquet", where).ParquetFile(path, pre_buffer=False, buffer_size=_PAGE) as file:
         facts = file.metadata
         size = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
         yield from file.iter_batches(batch_size=_rows_at_once(size, facts.num_rows))
