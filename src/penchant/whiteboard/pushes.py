@@ -153,26 +153,16 @@ def _course(side: str, wrong: float, start: float, right: float) -> str:
     least = 1e-3 * max(abs(wrong), abs(start), abs(right))
     if abs(wrong - start) <= least and abs(start - right) <= least:
         return f"{what} is the same everywhere."
-    far = (
-        "grows"
-        if abs(wrong) > 1.05 * abs(start)
-        else "keeps its strength"
-        if abs(wrong) > 0.8 * abs(start)
-        else "weakens"
-    )
-    if abs(wrong) <= least:
-        far = "is gone"
-    elif wrong * start < 0:
-        far = "turns round"
-    near = (
-        "grows"
-        if abs(right) > 1.05 * abs(start)
-        else "keeps its strength"
-        if abs(right) > 0.8 * abs(start)
-        else "fades"
-    )
-    if abs(right) <= least:
-        near = "is gone"
-    elif right * start < 0:
-        near = "turns round"
+    far, near = _change(wrong, start, least, "weakens"), _change(right, start, least, "fades")
     return f"{what} {far} on the wrong side and {near} on the right side."
+
+
+def _change(there: float, start: float, least: float, less: str) -> str:
+    """What becomes of a push on the way from ``start``; ``less`` is the word for less of it."""
+    if abs(there) <= least:
+        return "is gone"
+    if there * start < 0:
+        return "turns round"
+    if abs(there) > 1.05 * abs(start):
+        return "grows"
+    return "keeps its strength" if abs(there) > 0.8 * abs(start) else less
