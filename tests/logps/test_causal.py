@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from penchant.logps import causal
-from penchant.logps.attention import fused_causal_attention
 from penchant.logps.causal import Scoring, causal_attention
+from penchant.logps.fused import fused_causal_attention
 
 SHAPES = [(1, 1, 2, 1), (3, 9, 4, 2), (7, 7, 6, 2), (33, 33, 4, 4), (40, 97, 9, 3), (100, 130, 8, 1)]
 SCORINGS = [
