@@ -237,6 +237,7 @@ def run_folder(tmp_path, tiny_model_folder):
     """A short run with rewards per token and a beta of its own."""
     data = str(write_jsonl(tmp_path / "train.jsonl", pair_rows(8)))
     options = {"beta": 3.0, "length_normalize": True, "max_steps": 2, "learning_rate": 0.05, "use_cpu": True}
+    options |= {"save_steps": 1, "report": False}
     penchant.train(model=str(tiny_model_folder), data=data, method="dpo", output_dir=tmp_path / "run", **options)
     return tmp_path / "run"
 
@@ -253,6 +254,20 @@ def test_a_run_folder_is_measured_by_its_own_settings(capsys, tmp_path, run_fold
         _, out, _ = run(capsys, *given, *words, "--json")
         margins[name] = json.loads(out)["checkpoints"][0]["margins"]["value"]
     assert margins["own"] == margins["same"] and abs(margins["sums"]) > 3 * abs(margins["own"]) > 0
+    given[2:3] = [str(run_folder / f"checkpoint-{step}") for step in (1, 2)]
+    _, out, _ = run(capsys, *given, "--json")
+    first, last = json.loads(out)["checkpoints"]
+    assert last["margins"]["value"] == pytest.approx(margins["own"])
+    assert first["margins"]["value"] != pytest.approx(margins["own"])
+    answers = write_jsonl(tmp_path / "answers.jsonl", [{"prompt": "Why?", "completions": ["Because.", "It is so."]}])
+    ratings, cache = tmp_path / "ratings.jsonl", ["--cache", str(tmp_path / "cache")]
+    given = ["judge", str(answers), "--judge", f"implicit:{run_folder}", "--output", str(ratings), *cache]
+    scores = []
+    for words in ([], ["--method", "dpo", "--beta", "3"]):
+        code, _, err = run(capsys, *given, *words)
+        assert code == 0, err
+        scores.append(json.loads(ratings.read_text())["scores"])
+    assert abs(scores[1][0]) > 3 * abs(scores[0][0]) > 0, "per token as the run was trained, or the sum as asked"
 
 
 def test_rewards_per_token_of_a_table_need_lengths(capsys, tmp_path):

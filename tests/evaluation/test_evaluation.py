@@ -42,6 +42,9 @@ def test_wilson_interval_against_published_values():
         share = wilson([1.0] * wins + [0.0] * (n - wins))
         assert (share.low, share.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
     assert wilson([0.5] * 10).value == 0.5
+    for n in range(1, 400):
+        none, all_of_them = wilson([0.0] * n), wilson([1.0] * n)
+        assert none.low == 0 and all_of_them.high == 1, "the interval holds its own share"
     with pytest.raises(ValueError, match="no outcomes"):
         wilson([])
 

@@ -52,31 +52,26 @@ def test_an_error_leaves_the_terminal_as_it_was(tiny_model_folder, tmp_path):
     assert console.file.getvalue().rstrip().endswith("\x1b[?25h"), "the cursor is shown again"
 
 
-@pytest.mark.slow
-def test_tensorboard_holds_the_log(tiny_model_folder, tmp_path):
-    pytest.importorskip("tensorboard", reason='no tensorboard: pip install "penchant[trackers]"')
+def test_tensorboard_and_mlflow_hold_the_log(tiny_model_folder, tmp_path, monkeypatch):
+    """One run that reports to both, on files."""
+    import mlflow
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    result = train(tiny_model_folder, tmp_path, Console(file=io.StringIO()), report_to="tensorboard")
-    (events,) = {path.parent for path in result.output_dir.rglob("events.out.tfevents*")}
-    read = EventAccumulator(str(events))
-    read.Reload()
-    margins = {event.step: event.value for event in read.Scalars("train/rewards/margins")}
-    assert margins == pytest.approx(logged(result, "rewards/margins"), rel=1e-5)
-
-
-@pytest.mark.slow
-def test_mlflow_holds_the_log(tiny_model_folder, tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow", reason='no mlflow: pip install "penchant[trackers]"')
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     store = (tmp_path / "mlruns").as_uri()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-    result = train(tiny_model_folder, tmp_path, Console(file=io.StringIO()), report_to="mlflow")
+    console = Console(file=io.StringIO())
+    result = train(tiny_model_folder, tmp_path, console, report_to=["tensorboard", "mlflow"], max_steps=2)
+    wanted = pytest.approx(logged(result, "rewards/margins"), rel=1e-5)
+    (events,) = {path.parent for path in result.output_dir.rglob("events.out.tfevents*")}
+    read = EventAccumulator(str(events))
+    read.Reload()
+    assert {event.step: event.value for event in read.Scalars("train/rewards/margins")} == wanted
     client = mlflow.tracking.MlflowClient(store)
     (experiment,) = [one for one in client.search_experiments() if client.search_runs([one.experiment_id])]
     (run,) = client.search_runs([experiment.experiment_id])
     history = client.get_metric_history(run.info.run_id, "rewards/margins")
-    assert {one.step: one.value for one in history} == pytest.approx(logged(result, "rewards/margins"), rel=1e-5)
+    assert {one.step: one.value for one in history} == wanted
     assert run.data.params["method"] == "dpo"
 
 

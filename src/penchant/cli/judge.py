@@ -46,7 +46,7 @@ class JudgeOptions:
     reference
         The reference model of an implicit reward. [default: the adapter's base]
     method
-        Whose implicit reward.
+        Whose implicit reward. [default: that of the policy's run folder with its constants, else dpo]
     beta
         Its beta. [default: the method's]
     max_length
@@ -67,7 +67,7 @@ class JudgeOptions:
     retries: int = 2
     jobs: int = 1
     reference: str | None = None
-    method: str = "dpo"
+    method: str | None = None
     beta: float | None = None
     max_length: int | None = None
     chat_template: str = "auto"

@@ -78,7 +78,7 @@ def wilson_of_sum(total: float, n: int) -> Share:
     share = total / n
     centre = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
     half = _Z95 / (1 + _Z95**2 / n) * math.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2))
-    return Share(share, max(0.0, centre - half), min(1.0, centre + half), n)
+    return Share(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
 
 
 @dataclass(slots=True)

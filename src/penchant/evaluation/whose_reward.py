@@ -22,7 +22,7 @@ def whose_reward(
     """A method and its constants, with rewards per token where log-probs were normalised by length.
 
     Args:
-        models: Checkpoints; those that are run folders of penchant hold ``config.yaml``.
+        models: Checkpoints; run folders of penchant hold ``config.yaml``, and their ``checkpoint-N`` lie in one.
         method: What the user asked for; left out, the method of the run folders with its constants, else DPO.
         beta: Its beta, if the user gave one.
         length_normalize: Whether rewards are per token, if the user said so.
@@ -47,7 +47,8 @@ def whose_reward(
 
 def _of_runs(models: Sequence[str]) -> dict[str, Any]:
     """Method, constants and normalisation that the run folders agree on; nothing if none of them is one."""
-    found = {name: _of_run(Path(name)) for name in models if (Path(name) / "config.yaml").is_file()}
+    folders = {name: run_folder_of(Path(name)) for name in models}
+    found = {name: _of_run(folder) for name, folder in folders.items() if folder is not None}
     if any(one != next(iter(found.values())) for one in found.values()):
         raise InputError(
             "the checkpoints were trained with different settings, and one reward is measured on all",
@@ -55,6 +56,13 @@ def _of_runs(models: Sequence[str]) -> dict[str, Any]:
             fix="Give --method, and --beta if it is not the method's own",
         )
     return next(iter(found.values()), {})
+
+
+def run_folder_of(checkpoint: Path) -> Path | None:
+    """The run folder that a checkpoint is or lies in, or ``None``."""
+    inside = checkpoint.name.startswith("checkpoint-")
+    folders = [checkpoint, checkpoint.parent] if inside else [checkpoint]
+    return next((folder for folder in folders if (folder / "config.yaml").is_file()), None)
 
 
 def _of_run(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -14,10 +13,10 @@ from penchant.errors import InputError
 from penchant.evaluation.checkpoints import common_base
 from penchant.evaluation.judges.question import ModelSettings, Question, Reply
 from penchant.evaluation.prompts import digest
+from penchant.evaluation.whose_reward import whose_reward
 from penchant.logps import choose_engine
 from penchant.logps.store import hash_weights
 from penchant.models import DTYPES, LoadedModel, load_model
-from penchant.objectives import get_method
 from penchant.tokens import PromptStyle
 from penchant.tokens.tokenise import tokenise
 
@@ -157,9 +156,8 @@ class ImplicitJudge(_Model):
 
     def __init__(self, name: str, settings: ModelSettings) -> None:
         super().__init__(settings)
-        self._method = get_method(settings.method)
-        given = {} if settings.beta is None else {"beta": settings.beta}
-        self._constants = self._method.with_constants(given)
+        asked: dict[str, Any] = {"method": settings.method, "beta": settings.beta, "length_normalize": None}
+        self._method, self._constants = whose_reward([name], say=lambda line: None, **asked)
         reference = settings.reference or common_base([name])
         if self._method.needs_reference and reference is None:
             fix = "Give --reference MODEL, or a method without a reference, such as --method simpo"
@@ -174,7 +172,7 @@ class ImplicitJudge(_Model):
         self._most = self._limit(self._models[0].model)
         self.name = f"{self._method.name} reward of {name}" + (f" over {reference}" if len(names) > 1 else "")
         hashes = [hash_weights(one.model) for one in self._models]
-        kept = {key: value for key, value in asdict(settings).items() if key in ("method", "dtype", "chat_template")}
+        kept = (self._method.name, self._method.per_token, settings.dtype, settings.chat_template)
         self.identity = digest("implicit", hashes, kept, self._constants)
 
     def _load(self, name: str) -> LoadedModel:

@@ -79,7 +79,7 @@ class ModelSettings:
 
     Attributes:
         reference: Of the implicit reward. ``None`` takes the base that an adapter names.
-        method: Whose implicit reward.
+        method: Whose implicit reward. ``None`` takes that of the policy's run folder with its constants, else DPO's.
         beta: Its beta; ``None`` takes the method's.
         max_length: Most tokens of prompt and answer; longer ones get no rating. ``None`` takes the model's limit.
         chat_template: ``"auto"`` or ``"none"``.
@@ -89,7 +89,7 @@ class ModelSettings:
     """
 
     reference: str | None = None
-    method: str = "dpo"
+    method: str | None = None
     beta: float | None = None
     max_length: int | None = None
     chat_template: str = "auto"
