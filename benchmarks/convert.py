@@ -1,4 +1,4 @@
-"""Time and memory of ``penchant convert``, as a process of its own on one core.
+"""Time and memory of ``penchant convert``, as a command of its own on one core and on two.
 
 Run: python benchmarks/convert.py [--rows 1000000] [--output benchmarks/results/convert.json]
 
@@ -20,15 +20,16 @@ import commands
 import lint
 
 
-def measure(source: Path, target: Path, to: str) -> dict[str, object]:
-    """One conversion; megabytes are those that are read."""
+def measure(source: Path, target: Path, to: str, cores: int) -> dict[str, object]:
+    """One conversion, bound to cores; megabytes are those that are read."""
     megabytes = source.stat().st_size / 1e6
-    taken = commands.measure(["convert", str(source), str(target), "--to", to])
+    target.unlink(missing_ok=True)
+    taken = commands.measure(["convert", str(source), str(target), "--to", to], cores=cores)
     rates = {
         "megabytes_per_second": round(megabytes / taken["seconds"], 1),
         "megabytes_per_processor_second": round(megabytes / taken["cpu_seconds"], 1),
     }
-    return {"to": to, "megabytes": round(megabytes, 1)} | rates | taken
+    return {"to": to, "cores": cores, "megabytes": round(megabytes, 1)} | rates | taken
 
 
 def main() -> None:
@@ -42,7 +43,8 @@ def main() -> None:
         # In a process of its own: what is resident here would count as the peak of every process that is started.
         script = str(Path(lint.__file__))
         subprocess.run([sys.executable, script, "--rows", str(options.rows), "--write", str(first)], check=True)
-        results = [measure(first, second, "trl"), measure(second, third, "pairs")]
+        ways = ((first, second, "trl"), (second, third, "pairs"))
+        results = [measure(*way, cores) for way in ways for cores in (1, 2)]
         assert sum(1 for _ in third.open("rb")) == options.rows
     facts = {"rows": options.rows, "python": platform.python_version(), "load_before": round(load, 1)}
     print(json.dumps(facts | {"results": results}, indent=2))

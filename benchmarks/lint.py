@@ -1,4 +1,4 @@
-"""Time and memory of ``penchant lint`` with the rules on text, as a process of its own on one core.
+"""Time and memory of ``penchant lint`` with the rules on text, as a command of its own on one core and on two.
 
 Run: python benchmarks/lint.py [--rows 1000000] [--output benchmarks/results/lint.json]
 
@@ -63,14 +63,14 @@ def as_parquet(path: Path) -> Path:
     return target
 
 
-def measure(path: Path, megabytes: float) -> dict[str, object]:
-    """Wall time and peak resident memory of one command, bound to one core; megabytes are those of the JSON Lines."""
-    taken = commands.measure(["lint", str(path), "--json", "--fail-on", "never"])
+def measure(path: Path, megabytes: float, cores: int) -> dict[str, object]:
+    """Time and peak resident memory of one command, bound to cores; megabytes are those of the JSON Lines."""
+    taken = commands.measure(["lint", str(path), "--json", "--fail-on", "never"], cores=cores)
     rates = {
         "megabytes_per_second": round(megabytes / taken["seconds"], 1),
         "megabytes_per_processor_second": round(megabytes / taken["cpu_seconds"], 1),
     }
-    return {"file": path.suffix} | rates | taken
+    return {"file": path.suffix, "cores": cores} | rates | taken
 
 
 def examination_alone(rows: int) -> None:
@@ -91,7 +91,7 @@ def examination_alone(rows: int) -> None:
 
 
 def measure_all(rows: int, output: Path | None) -> None:
-    """Both files, some times each, and the rules alone."""
+    """Both files (only JSON Lines use a second core), some times each, and the rules alone."""
     load = os.getloadavg()[0]
     results: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -100,8 +100,8 @@ def measure_all(rows: int, output: Path | None) -> None:
         # In a process of its own: what is resident here would count as the peak of every process that is started.
         subprocess.run([*again, "--write", str(path)], check=True)
         megabytes = path.stat().st_size / 1e6
-        for file in (path, path.with_suffix(".parquet")):
-            results.append(commands.median_of(REPEATS, partial(measure, file, megabytes)))
+        for file, cores in ((path, 1), (path, 2), (path.with_suffix(".parquet"), 1)):
+            results.append(commands.median_of(REPEATS, partial(measure, file, megabytes, cores)))
             print(results[-1], flush=True)
     alone = float(subprocess.run([*again, "--alone"], check=True, capture_output=True, text=True).stdout)
     print(f"rules alone: {alone:.0f} MB")

@@ -74,7 +74,7 @@ def lint(
         Print the report as JSON.
     """
     from penchant.data.write import check_writable
-    from penchant.doctor import Severity, examine, read_rows
+    from penchant.doctor import Severity, examine_files, read_rows
     from penchant.doctor.fix import write_fixed
 
     if not data:
@@ -88,7 +88,7 @@ def lint(
     pairs = (_REWARD_PAIRS if reward_pairs is None else reward_pairs) if reward else None
     examiners = _examiners(model, pairs, max_length, truncation, chat_template, trust_remote_code)
     held_out = read_rows(eval, format) if eval else None
-    examination = examine(read_rows(data, format), held_out=held_out, examiners=examiners)
+    examination = examine_files(data, format, held_out=held_out, examiners=examiners)
     report = examination.report
     written = write_fixed(read_rows(data, format), examination.reasons, fix) if fix is not None else None
     if json:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from penchant.data.formats.layout import Layout
+from penchant.data.parts import in_parts
 from penchant.data.read import counted
-from penchant.data.rows import STOPPED, ReadRow, read_rows, with_all_numbers
+from penchant.data.rows import STOPPED, ReadRow, with_all_numbers
 from penchant.data.shaping import Pairing, answers_of, as_list, grouped, is_tie
 from penchant.data.sources import Paths
 from penchant.data.write import line, refusal, refused_path, two_files
@@ -25,6 +29,7 @@ ORIGIN = "origin"
 """The column with a row's place, ``file:line``; a row that has one already keeps it."""
 
 _SHOWN = 4
+_PIECE_BYTES = 1 << 16
 
 _COLUMNS = {
     "chosen_scores": "chosen_score",
@@ -83,6 +88,12 @@ class Conversion:
         if isinstance(row.record, LabelledAnswer):
             return self.to in ("pairs", "ranking")
         return isinstance(row.record, RankedAnswers) and len(row.record.answers) == 1 and self.to != "ratings"
+
+    def apart(self, layout: Layout) -> bool:
+        """Whether no two rows of a layout are ever taken together."""
+        if layout.gives == "answers":
+            return self.to not in ("pairs", "ranking")
+        return layout.gives == "pairs" or self.to == "ratings"
 
     def _shapes(self, record: Shape) -> Iterator[Shape]:
         if self.to in ("ratings", "ranking"):
@@ -220,7 +231,14 @@ class Converted:
     layouts: dict[str, None] = field(default_factory=dict)
     read: int = 0
     written: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, piece: _Piece) -> None:
+        """Count some more rows."""
+        self.layouts |= piece.layouts
+        self.read += piece.read
+        self.written += piece.written
+        self.refused += piece.refused
 
     def summary(self) -> str:
         """``read as A/B annotations, 1302 rows; 774 rows in pairs.jsonl; 528 refused ...``."""
@@ -251,42 +269,63 @@ def convert(paths: Paths, out: Path, how: Conversion, format: str | None = None)
     """
     result = Converted(out)
     with two_files(out) as (good, bad):
-        for group in _groups(read_rows(paths, format), result, how.joins):
-            try:
-                rows = how.rows(_record(group))
-            except InputError as fault:
-                words = fault.what if len(fault.what) < 60 else f"{fault.what[:59]}…"
-                result.refused[words] = result.refused.get(words, 0) + len(group)
-                for one in group:
-                    bad.write(
-                        line(
-                            refusal(
-                                one.source,
-                                one.raw,
-                                [{"detail": fault.what if fault.got is None else f"{fault.what} (got {fault.got})"}],
-                            )
-                        )
-                    )
-                continue
-            origin = _origin(group)
-            for row in rows:
-                good.write(line(row | {ORIGIN: origin}))
-            result.written += len(rows)
+        for piece in in_parts(paths, format, partial(_pieces, how=how), how.apart):
+            good.write(piece.good)
+            bad.write(piece.bad)
+            result.add(piece)
         if not result.written:
             raise InputError(f"of {counted(result.read, 'row')} none can be written", got=result.reasons())
     return result
 
 
-def _groups(rows: Iterable[ReadRow], result: Converted, joins: Callable[[ReadRow], bool]) -> Iterator[list[ReadRow]]:
+@dataclass(slots=True)
+class _Piece:
+    """Some rows converted: the lines of both files, and the counts."""
+
+    good: bytearray = field(default_factory=bytearray)
+    bad: bytearray = field(default_factory=bytearray)
+    layouts: dict[str, None] = field(default_factory=dict)
+    read: int = 0
+    written: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def take(self, group: list[ReadRow], how: Conversion) -> None:
+        """Convert rows that belong together."""
+        self.read += len(group)
+        self.layouts |= {row.layout.title: None for row in group if row.layout is not None}
+        try:
+            rows = how.rows(_record(group))
+        except InputError as fault:
+            words = fault.what if len(fault.what) < 60 else f"{fault.what[:59]}…"
+            self.refused[words] += len(group)
+            reasons = [{"detail": fault.what if fault.got is None else f"{fault.what} (got {fault.got})"}]
+            for one in group:
+                self.bad += line(refusal(one.source, one.raw, reasons))
+            return
+        origin = _origin(group)
+        for row in rows:
+            row[ORIGIN] = origin
+            self.good += line(row)
+        self.written += len(rows)
+
+
+def _pieces(rows: Iterable[ReadRow], how: Conversion) -> Iterator[_Piece]:
+    piece = _Piece()
+    for group in _groups(rows, how.joins):
+        piece.take(group, how)
+        if len(piece.good) + len(piece.bad) > _PIECE_BYTES:
+            yield piece
+            piece = _Piece()
+    yield piece
+
+
+def _groups(rows: Iterable[ReadRow], joins: Callable[[ReadRow], bool]) -> Iterator[list[ReadRow]]:
     """Rows one by one, or those of one answer that follow one another with the same prompt together."""
     waiting: list[ReadRow] = []
     for row in rows:
-        result.read += 1
         if row.raw is STOPPED:
             assert row.fault is not None, "what stopped the reading is said"
             raise InputError(row.fault.what, where=row.source, got=row.fault.got, fix="Repair the file first")
-        if row.layout is not None:
-            result.layouts[row.layout.title] = None
         single = joins(row)
         if waiting and not (single and _same_prompt(waiting[0], row)):
             yield waiting

@@ -23,6 +23,7 @@ ALL_TERMS = tuple(name for name, term in TERMS.items() if term.columns and term.
 """Every number that data may state, for those who want whatever a row says."""
 
 _TEXT = {str}
+_NUMBER_COLUMNS = frozenset(column for name in ALL_TERMS for column in TERMS[name].columns)
 
 _OF_PAIRS = tuple(name for name in ALL_TERMS if name not in ANSWER_TERMS)
 _OF_ANSWERS = tuple(name for name in ALL_TERMS if name not in PAIR_TERMS)
@@ -63,9 +64,9 @@ def read_rows(paths: Paths, format: str | None = None) -> Iterator[ReadRow]:
         yield from rows_of_source(source, forced)
 
 
-def rows_of_source(source: Source, forced: Layout | None) -> Iterator[ReadRow]:
-    """The rows of one source, as :func:`read_rows` gives them."""
-    layout = forced
+def rows_of_source(source: Source, forced: Layout | None, known: Layout | None = None) -> Iterator[ReadRow]:
+    """The rows of one source, as :func:`read_rows` gives them; of a part of it where its layout is ``known``."""
+    layout = forced or known
     broken: InputError | None = None  # the first row's fault, as long as nothing else is in the file
     rows = 0
     located = source.rows()
@@ -90,7 +91,7 @@ def rows_of_source(source: Source, forced: Layout | None) -> Iterator[ReadRow]:
             yield _read(layout, raw, place, forced=forced is not None)
         else:
             yield ReadRow(place, raw, None, fault, layout)
-    if not rows:
+    if not rows and known is None:
         raise InputError("the file holds no rows", where=source.name)
     if layout is None and broken is not None:
         raise broken
@@ -157,6 +158,8 @@ def with_all_numbers(row: ReadRow) -> Record:
     """
     record, raw, layout = row.record, row.raw, row.layout
     assert record is not None and isinstance(raw, Mapping) and layout is not None, "the row was read"
+    if _NUMBER_COLUMNS.isdisjoint(raw):
+        return record
     terms = _OF_PAIRS if isinstance(record, PreferencePair) else _OF_ANSWERS
     used, found = layout.used, dict(record.numbers)
     for term in terms:

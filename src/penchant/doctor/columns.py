@@ -50,11 +50,22 @@ class Columns:
         self.second_length.append(len(second))
         self.label.append(_kind(row))
         name = source.rstrip("0123456789")
+        self._file.append(self._number_of(name))
+        self._line.append(int(source[len(name) :] or _NO_LINE))
+
+    def extend(self, other: Columns) -> None:
+        """Keep another's rows behind those that are here."""
+        for name in ("prompt", "first", "second", "first_length", "second_length", "label", "_line"):
+            getattr(self, name).extend(getattr(other, name))
+        numbers = [self._number_of(name) for name in other._names]
+        self._file.extend(numbers[file] for file in other._file)
+
+    def _number_of(self, name: str) -> int:
+        """The number of a file, which it is given when it is first seen."""
         if name not in self._files:
             self._files[name] = len(self._names)
             self._names.append(name)
-        self._file.append(self._files[name])
-        self._line.append(int(source[len(name) :] or _NO_LINE))
+        return self._files[name]
 
     def source(self, index: int) -> str:
         """``file:line`` of a row that was added."""

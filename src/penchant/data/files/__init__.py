@@ -8,18 +8,19 @@ import io
 import lzma
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from penchant.data.files.place import Broken, Located, path_text, strict
 from penchant.data.files.tables import arrow_rows, csv_rows, needs_arrow, parquet_rows
-from penchant.data.files.text import json_rows
+from penchant.data.files.text import json_rows, line_parts, rows_of_part
 from penchant.data.formats.fields import describe
 from penchant.errors import InputError
 
-__all__ = ["Broken", "Located", "is_data_file", "located_rows", "path_text", "rows_of_file"]
+__all__ = ["Broken", "Located", "is_data_file", "located_rows", "parts_of_file", "path_text", "rows_of_file"]
 
 _JSON = (".jsonl", ".ndjson", ".json")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -52,6 +53,20 @@ def located_rows(path: Path) -> Located:
     got = describe("".join(path.suffixes[-2:]) if packed else path.suffix)
     fix = f"Known endings: {known}; text may be packed as {', '.join(_PACKED)}"
     raise InputError("not a known kind of file", where=where, got=got, fix=fix)
+
+
+def parts_of_file(path: Path, size: int) -> Iterator[Callable[[], Located]]:
+    """A file's rows in parts of about ``size`` bytes, in order, each to be opened apart.
+
+    None where a file cannot be cut, or is not worth it: what is not JSON Lines, is packed, or no larger than one part.
+    """
+    kind, packed = _kind(path)
+    if kind not in _JSON or packed or not path.is_file() or path.stat().st_size <= size:
+        return
+    where = path_text(path)
+    with _readable(where, packed), _opened(path, where, packed) as stream:
+        for part in line_parts(stream, size):
+            yield partial(_streamed, path, where, packed, partial(rows_of_part, where=where, part=part))
 
 
 def is_data_file(path: Path) -> bool:

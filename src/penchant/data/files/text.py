@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -32,6 +33,14 @@ _DETAIL = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
 _LINES_OR_ARRAY = "Write one whole object on each line, or an array of objects that begins with [ and ends with ]"
 
 
+class Part(NamedTuple):
+    """Whole lines of a file: the byte where they begin, the number of the first, from 1, and how many there are."""
+
+    start: int
+    first: int
+    lines: int
+
+
 def json_rows(stream: BinaryIO, where: str) -> Located:
     """JSON Lines or a JSON array: the first character tells them apart, whatever the file's ending."""
     start = stream.read(_CHUNK).removeprefix(_BOM)
@@ -39,15 +48,15 @@ def json_rows(stream: BinaryIO, where: str) -> Located:
     if opening.startswith(b"["):
         yield from _Array(stream, where, start).rows()
     else:
-        yield from _line_rows(stream, where, start)
+        yield from _line_rows(_lines(stream, where, start, 1), where, 1)
 
 
-def _lines(stream: BinaryIO, where: str, start: bytes) -> Iterator[bytes]:
-    """Lines of bounded length; ``start`` is what has been read already."""
+def _lines(stream: BinaryIO, where: str, start: bytes, first: int) -> Iterator[bytes]:
+    """Lines of bounded length; ``start`` is what has been read already, ``first`` the first line's number."""
     *whole, last = start.split(b"\n")
     yield from whole
-    line = last + stream.readline(MOST_ROW_BYTES)
-    number = len(whole)
+    line = last + stream.readline(max(0, MOST_ROW_BYTES - len(last)))
+    number = first - 1 + len(whole)
     while line:
         number += 1
         if len(line) >= MOST_ROW_BYTES and not line.endswith(b"\n"):
@@ -56,9 +65,38 @@ def _lines(stream: BinaryIO, where: str, start: bytes) -> Iterator[bytes]:
         line = stream.readline(MOST_ROW_BYTES)
 
 
-def _line_rows(stream: BinaryIO, where: str, start: bytes) -> Located:
+def line_parts(stream: BinaryIO, size: int) -> Iterator[Part]:
+    """JSON Lines in parts of about ``size`` bytes that can be read apart; none for an array."""
+    start = stream.read(_CHUNK)
+    if start.removeprefix(_BOM).lstrip().startswith(b"["):
+        return
+    at, first = len(_BOM) if start.startswith(_BOM) else 0, 1
+    stream.seek(at)
+    end, lines = at, 0
+    while data := stream.read(min(size, _CHUNK)):
+        begun = len(data) - 1 - data.rfind(b"\n")
+        rest = stream.readline(max(0, MOST_ROW_BYTES - begun)) if begun else b""
+        end, lines = end + len(data) + len(rest), lines + data.count(b"\n") + (begun > 0)
+        whole = not begun or rest.endswith(b"\n")
+        if end - at >= size or not whole:
+            yield Part(at, first, lines)
+            at, first, lines = end, first + lines, 0
+        if not whole:
+            return  # the file's end, or a row over the limit, behind which nothing is read
+    if lines:
+        yield Part(at, first, lines)
+
+
+def rows_of_part(stream: BinaryIO, where: str, part: Part) -> Located:
+    """The rows of one part, each with its place in the whole file."""
+    stream.seek(part.start)
+    lines = _lines(stream, where, b"", part.first)
+    return _line_rows(islice(lines, part.lines), where, part.first)
+
+
+def _line_rows(lines: Iterable[bytes], where: str, first: int) -> Located:
     decode = msgspec.json.decode
-    for number, line in enumerate(_lines(stream, where, start), 1):
+    for number, line in enumerate(lines, first):
         try:
             value = decode(line)
         # A UnicodeDecodeError is a ValueError; so are all complaints of msgspec's.
