@@ -117,11 +117,10 @@ def test_a_damaged_entry_is_made_again(style, tmp_path, damage):
 
 
 def test_a_run_killed_while_it_writes_leaves_no_entry(style, tmp_path, monkeypatch):
-    def killed(file, **parts):
-        file.write(b"half")
+    def killed(rows):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache.np, "savez", killed)
+    monkeypatch.setattr(cache, "_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         encode_pairs(PAIRS, style, SETTINGS, TokenCache(tmp_path))
     assert entries(tmp_path) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from penchant.data.formats import layout_named
@@ -16,6 +18,7 @@ from penchant.data.shaping import BEST_WORST, BY_LISTS, answers_of, grouped, is_
 from penchant.data.sources import Paths, Source, copies, sources_of
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers, TokenAnswer, TokenPair
+from penchant.spool import Chosen, Spool
 from penchant.vocabulary import TERMS
 
 Read = TypeVar("Read", PreferencePair, LabelledAnswer, RankedAnswers)
@@ -23,6 +26,7 @@ Read = TypeVar("Read", PreferencePair, LabelledAnswer, RankedAnswers)
 WEIGHING_COLUMNS = ("weight", "margin", "chosen_score", "rejected_score", "score_chosen", "score_rejected")
 """Columns that would change training if they were used; a summary names them before any other unused column."""
 
+_LEFT_OUT = ("no preference stated", "answers alone under their prompt", "ties")
 _SHOWN_UNUSED = 12
 _PLAIN_NAME = re.compile(r"[\w.-]{1,40}")
 
@@ -77,9 +81,9 @@ def counted(number: int, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Preferences(Generic[Read]):
-    """Rows ready for training, in the files' order, and how each file was read."""
+    """Rows ready for training, in the files' order, and how each file was read; many rows lie in a temporary file."""
 
-    rows: list[Read]
+    rows: Sequence[Read]
     readings: tuple[Reading, ...]
 
     def summary(self) -> str:
@@ -141,18 +145,19 @@ def read_lists(paths: Paths, *, format: str | None = None, terms: Sequence[str] 
 
 def _read_all(paths: Paths, kind: str, format: str | None, terms: Sequence[str]) -> Preferences[Any]:
     forced = layout_named(format) if format is not None else None
-    rows: list[Any] = []
+    rows: Spool[Any] = Spool()
+    taken = array("q")
     readings = []
     for source in sources_of(paths):
-        reader = _Reader(kind, tuple(terms))
-        found = reader.read(source, forced)
-        readings.append(reader.reading(source, len(found)))
-        if source.weight != 1:
-            found = [row for number, row in enumerate(found) for _ in range(copies(source.weight, number))]
-        rows += found
-    if not rows:
+        reader, first = _Reader(kind, tuple(terms)), len(rows)
+        rows.extend(reader.read(source, forced))
+        found = len(rows) - first
+        readings.append(reader.reading(source, found))
+        taken.extend(first + number for number in range(found) for _ in range(copies(source.weight, number)))
+    if not taken:
         raise InputError("no rows are left to train on", where=readings[0].file, got=readings[0].summary())
-    return Preferences(rows, tuple(readings))
+    weighed = any(reading.weight != 1 for reading in readings)
+    return Preferences(Chosen(rows, taken) if weighed else rows, tuple(readings))
 
 
 class _Reader:
@@ -163,17 +168,21 @@ class _Reader:
         self._layout: Layout | None = None
         self._rows = 0
         self._unused: Counter[str] = Counter()
-        self._left_out: Counter[str] = Counter()
+        self._left_out = Counter(dict.fromkeys(_LEFT_OUT, 0))
 
-    def read(self, source: Source, forced: Layout | None) -> list[Any]:
-        records: list[Any] = list(self._records(source, forced))
-        assert self._layout is not None, "a source without rows is refused"
+    def read(self, source: Source, forced: Layout | None) -> Iterator[Any]:
+        records: Iterator[Any] = self._records(source, forced)
+        first = next(records, None)
+        if first is None:
+            return
+        records = chain([first], records)
+        assert self._layout is not None, "the first record tells"
         if self._layout.gives == "lists":
-            lists: Iterable[RankedAnswers] = grouped(records)
-            records = self._alone_left_out(lists) if self._kind == "lists" else self._pairs(lists)
+            lists = self._alone_left_out(grouped(records))
+            records = lists if self._kind == "lists" else self._pairs(lists)
         if self._kind == "answers":
-            return [answer for row in records for answer in self._answers(row)]
-        return records
+            records = (answer for row in records for answer in self._answers(row))
+        yield from records
 
     def _records(self, source: Source, forced: Layout | None) -> Iterator[Record]:
         for row in rows_of_source(source, forced):
@@ -226,25 +235,24 @@ class _Reader:
             what = f"the file holds no lists of rated answers ({layout.title}), and the method needs them"
             raise InputError(what, where=source, fix="Convert it: penchant convert IN OUT --to ranking")
 
-    def _pairs(self, lists: Iterable[RankedAnswers]) -> list[PreferencePair]:
-        result = []
-        for row in self._alone_left_out(lists):
+    def _pairs(self, lists: Iterable[RankedAnswers]) -> Iterator[PreferencePair]:
+        for row in lists:
             pairs = BEST_WORST.pairs(row)
             ties = [pair for pair in pairs if is_tie(pair)] if "is_tie" not in self._terms else []
             self._left_out["ties"] += len(ties) or not pairs
-            result += [self._trimmed(pair) for pair in pairs if pair not in ties]
-        return result
+            yield from (self._trimmed(pair) for pair in pairs if pair not in ties)
 
     def _trimmed(self, pair: PreferencePair) -> PreferencePair:
         """A pair of a list with the numbers that are asked for; of single answers, what gives them their score."""
         terms = (*self._terms, "chosen_scores", "rejected_scores") if "score" in self._terms else self._terms
         return replace(pair, numbers=stated(pair.numbers, terms))
 
-    def _alone_left_out(self, lists: Iterable[RankedAnswers]) -> list[RankedAnswers]:
-        every = list(lists)
-        result = [row for row in every if len(row.answers) > 1]
-        self._left_out["answers alone under their prompt"] += len(every) - len(result)
-        return result
+    def _alone_left_out(self, lists: Iterable[RankedAnswers]) -> Iterator[RankedAnswers]:
+        for row in lists:
+            if len(row.answers) > 1:
+                yield row
+            else:
+                self._left_out["answers alone under their prompt"] += 1
 
     def _answers(self, row: Any) -> list[Any]:
         """A labelled answer itself, or a pair's two answers, side by side: the trainer shuffles."""

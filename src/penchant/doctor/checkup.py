@@ -9,6 +9,7 @@ from penchant.doctor.examine import examine
 from penchant.doctor.report import Report, RuleResult
 from penchant.doctor.rule import Record, Severity
 from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers
+from penchant.spool import distinct, kinds
 
 
 def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -> Report | None:
@@ -18,7 +19,7 @@ def check_up(rows: Sequence[Record], held_out: Sequence[Record] | None = None) -
         rows: Training rows.
         held_out: Evaluation rows, whose prompts must not be among them.
     """
-    if not all(isinstance(row, PreferencePair | LabelledAnswer | RankedAnswers) for row in rows):
+    if not kinds(rows) <= {PreferencePair, LabelledAnswer, RankedAnswers}:
         return None
     return examine(_as_read(rows), held_out=None if held_out is None else _as_read(held_out)).report
 
@@ -37,8 +38,8 @@ def in_lines(report: Report | None) -> list[str]:
 
 
 def _as_read(rows: Sequence[Record]) -> Iterator[ReadRow]:
-    distinct = {id(row): row for row in rows}.values()  # a row that is taken twice is not a duplicate
-    return (ReadRow(row.source, None, row, None, None) for row in distinct)
+    # a row that is taken twice is not a duplicate
+    return (ReadRow(row.source, None, row, None, None) for row in distinct(rows))
 
 
 def _rows_at_fault(report: Report) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from itertools import islice
 
 from penchant.doctor.example import Example
 from penchant.doctor.rule import Finding, Rule, Severity, rule
@@ -199,12 +200,16 @@ def script_change(row: Example) -> Finding | None:
     return Finding(f"the prompt is {of_prompt}, {row.names[side]} is {scripts[side]}")
 
 
+_ASCII = re.compile(r"[\x00-\x7f]+")
+
+
 def _script(text: str) -> str | None:
     """The script of at least nine tenths of the first letters, by Unicode's names; ``None`` if mixed or too few."""
-    letters = [character for character in text[: 4 * _LETTERS_JUDGED] if character.isalpha()][:_LETTERS_JUDGED]
+    letters = "".join(islice(filter(str.isalpha, text[: 4 * _LETTERS_JUDGED]), _LETTERS_JUDGED))
     if len(letters) < 20:
         return None
-    counts = Counter("Latin" if letter.isascii() else _script_of_letter(letter) for letter in letters)
+    others = _ASCII.sub("", letters)
+    counts = Counter(map(_script_of_letter, others)) + Counter(Latin=len(letters) - len(others))
     name, count = counts.most_common(1)[0]
     return name if count >= 0.9 * len(letters) else None
 

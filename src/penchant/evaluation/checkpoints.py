@@ -123,7 +123,7 @@ def _load(name: str, settings: EvaluateSettings, say: Callable[[str], None], rol
 
 
 def encode_held_out(
-    pairs: list[PreferencePair], tokenizer: Any, settings: EvaluateSettings, say: Callable[[str], None]
+    pairs: Sequence[PreferencePair], tokenizer: Any, settings: EvaluateSettings, say: Callable[[str], None]
 ) -> tuple[list[TokenPair], list[PreferencePair]]:
     """Token pairs, and the pairs that they come from."""
     style = PromptStyle.of(tokenizer, settings.chat_template)
@@ -131,7 +131,8 @@ def encode_held_out(
     encoding = encode_pairs(pairs, style, encode)
     say("tokens     " + "; ".join(encoding.report(encode)))
     by_source = {pair.source: pair for pair in pairs}
-    return encoding.rows, [by_source[row.source] for row in encoding.rows]
+    tokens = list(encoding.rows)
+    return tokens, [by_source[row.source] for row in tokens]
 
 
 @torch.no_grad()

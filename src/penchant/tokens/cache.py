@@ -1,8 +1,9 @@
 """Token rows kept from run to run, found again by what they were made of and by nothing else.
 
 The key is a hash of every text, template argument and setting that the tokens depend on, of the tokenizer with its
-template, and of the code that made them. An entry is one file that appears whole or not at all, so a run may be killed
-at any moment, and several may write the same entry at once.
+template, and of the code that made them. An entry is one Arrow file that appears whole or not at all, with a hash of
+its bytes in its name, so a run may be killed at any moment, and several may write the same entry at once. Rows pass
+through in batches, in both directions.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import datetime
 import hashlib
 import os
 import tempfile
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from penchant.errors import InputError
 from penchant.records import Prompt, TemplateArgs
@@ -30,6 +31,8 @@ WORTH_KEEPING = 1000
 """Fewer rows are tokenised sooner than a file is worth."""
 MOST_BYTES = 4 << 30
 """What all entries together may take; the ones that were not used for longest go first."""
+
+_BATCH = 1000
 
 Text = tuple[Prompt, Sequence[str], TemplateArgs]
 
@@ -54,43 +57,56 @@ class TokenCache:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return cls(Path(home) / "penchant" / "tokens")
 
-    def read(self, key: str) -> list[Tokenised] | None:
-        """An entry, or nothing where there is none or it is damaged."""
-        path = self._path(key)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                parts = {name: file[name] for name in ("ids", "prompts", "counts", "answers", "merged")}
-        except OSError:
-            return None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            path.unlink(missing_ok=True)  # it is made again
-            return None
-        os.utime(path)
-        return _unpacked(**parts)
+    def read(self, key: str) -> Iterator[Tokenised] | None:
+        """An entry's rows, drawn a few at a time; nothing where there is none or it is damaged."""
+        import pyarrow as pa
 
-    def write(self, key: str, rows: Sequence[Tokenised]) -> None:
-        """Keep an entry.
+        for path in self.folder.glob(f"{key}-*.arrow"):
+            try:
+                if path.stem == f"{key}-{_digest(path)}":
+                    os.utime(path)
+                    file = pa.OSFile(str(path))
+                    return (row for batch in pa.ipc.open_stream(file) for row in _rows(batch))
+                path.unlink(missing_ok=True)  # damaged; it is made again
+            except OSError:
+                continue  # another run let it go
+        return None
+
+    def kept(self, key: str, rows: Iterable[Tokenised]) -> Iterator[Tokenised]:
+        """The rows, which make an entry as they pass; it is there when the last has passed.
 
         Raises:
             InputError: if the folder cannot be written to.
         """
-        path = self._path(key)
+        import pyarrow as pa
+
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        draft, options = Path(name), pa.ipc.IpcWriteOptions(compression="lz4")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    np.savez(file, **_packed(rows))  # type: ignore[arg-type]
-                Path(draft).replace(path)
-            finally:
-                Path(draft).unlink(missing_ok=True)
-            self._prune()
+            with os.fdopen(descriptor, "wb") as file:
+                writer = pa.ipc.new_stream(file, _schema(), options=options)
+                for part in _in_parts(rows, _BATCH):
+                    with self._writing():
+                        writer.write_batch(_batch(part))
+                    yield from part
+                with self._writing():
+                    writer.close()
+                    file.flush()
+            with self._writing():
+                draft.replace(self.folder / f"{key}-{_digest(draft)}.arrow")
+                self._prune()
+        finally:
+            draft.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             fix = "Name another folder with --token-cache, or none"
             raise InputError(f"tokens cannot be kept: {error.strerror}", where=str(self.folder), fix=fix) from error
-
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.npz"
 
     def _prune(self) -> None:
         """Let the entries go that were not used for longest, and drafts of runs that were killed a day ago."""
@@ -139,31 +155,42 @@ def _fingerprint(style: PromptStyle) -> bytes | None:
     return made + msgspec.json.encode(facts)
 
 
-def _packed(rows: Sequence[Tokenised]) -> dict[str, np.ndarray[Any, Any]]:
-    """Rows as flat arrays: all ids one after another, and how many belong to each part."""
-    prompts = np.array([len(row.prompt) for row in rows], dtype=np.int32)
-    counts = np.array([len(row.answers) for row in rows], dtype=np.int32)
-    answers = np.array([len(ids) for row in rows for ids in row.answers], dtype=np.int32)
-    merged = np.array([flag for row in rows for flag in row.merged], dtype=bool)
-    ids = [one for row in rows for part in (row.prompt, *row.answers) for one in part]
-    return {
-        "ids": np.array(ids, dtype=np.int32),
-        "prompts": prompts,
-        "counts": counts,
-        "answers": answers,
-        "merged": merged,
-    }
+def _digest(path: Path) -> str:
+    """A hash of a file's bytes, by which damage is seen before the first row is taken."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _unpacked(ids: Any, prompts: Any, counts: Any, answers: Any, merged: Any) -> list[Tokenised]:
-    rows, at, first, flat = [], 0, 0, ids.tolist()
-    lengths, flags = answers.tolist(), merged.tolist()
-    for prompt, count in zip(prompts.tolist(), counts.tolist(), strict=True):
-        parts = []
-        for length in (prompt, *lengths[first : first + count]):
-            parts.append(flat[at : at + length])
-            at += length
-        rows.append(Tokenised(parts[0], tuple(parts[1:]), tuple(flags[first : first + count])))
-        first += count
-    assert at == len(flat), "every token belongs to a row"
-    return rows
+def _schema() -> Any:
+    import pyarrow as pa
+
+    ids = pa.list_(pa.int32())
+    return pa.schema([("prompt", ids), ("answers", pa.list_(ids)), ("merged", pa.list_(pa.bool_()))])
+
+
+def _batch(rows: Sequence[Tokenised]) -> Any:
+    import pyarrow as pa
+
+    columns = [[row.prompt for row in rows], [row.answers for row in rows], [row.merged for row in rows]]
+    return pa.record_batch(columns, schema=_schema())
+
+
+def _rows(batch: Any) -> Iterator[Tokenised]:
+    prompts, answers = batch["prompt"], batch["answers"]
+    counts = pairwise(answers.offsets.to_numpy().tolist())
+    every = list(_lists(answers.values))
+    for prompt, (start, end), merged in zip(_lists(prompts), counts, batch["merged"].to_pylist(), strict=True):
+        yield Tokenised(prompt, tuple(every[start:end]), tuple(merged))
+
+
+def _lists(column: Any) -> Iterator[list[int]]:
+    """The lists of a column without a null."""
+    flat: list[int] = column.values.to_numpy().tolist()
+    return (flat[start:end] for start, end in pairwise(column.offsets.to_numpy().tolist()))
+
+
+def _in_parts(rows: Iterable[Tokenised], size: int) -> Iterator[list[Tokenised]]:
+    """The rows, so many at a time."""
+    drawn = iter(rows)
+    while part := list(islice(drawn, size)):
+        yield part

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
 from typing import Generic, TypeVar
 
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, TokenAnswer, TokenList, TokenPair
+from penchant.spool import Spool
 from penchant.tokens.cache import TokenCache
 from penchant.tokens.template import PromptStyle
 from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit
@@ -20,7 +23,7 @@ Row = TypeVar("Row", TokenPair, TokenAnswer, TokenList)
 class Encoding(Generic[Row]):
     """Token rows, and what became of the rows that did not fit."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: Spool[Row] = field(default_factory=Spool)
     total: int = 0
     too_long: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
@@ -117,7 +120,7 @@ def encode_answers(
     return result
 
 
-def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> list[TokenAnswer]:
+def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> Spool[TokenAnswer]:
     """Give each row the answer of the next row that has another prompt, going round at the end.
 
     Pairing over the whole data set, not inside a batch, makes the estimate independent of how a step is cut and valid
@@ -126,30 +129,23 @@ def mismatch(rows: Sequence[TokenAnswer], max_length: int) -> list[TokenAnswer]:
     Raises:
         InputError: if all rows have the same prompt.
     """
-    count = len(rows)
-    if all(row.prompt_ids == rows[0].prompt_ids for row in rows):
+    differs = [one.prompt_ids != other.prompt_ids for one, other in pairwise(chain(rows, rows[:1]))]
+    if not any(differs):
         raise InputError(
             "all rows have the same prompt, so KTO's baseline (answers set under other prompts) cannot be estimated",
             where=rows[0].source,
             fix="Add rows with other prompts",
         )
-    partner = [0] * count
+    count = len(rows)
+    partner = array("q", bytes(8 * count))
     following = 0
     for index in reversed(range(2 * count)):
-        here, after = rows[index % count], (index + 1) % count
-        following = after if rows[after].prompt_ids != here.prompt_ids else following
+        following = (index + 1) % count if differs[index % count] else following
         partner[index % count] = following
-    return [
-        TokenAnswer(
-            row.prompt_ids,
-            row.completion_ids,
-            row.label,
-            row.source,
-            rows[other].completion_ids[: max(1, max_length - len(row.prompt_ids))],
-            row.numbers,
-        )
+    return Spool(
+        replace(row, mismatched_ids=rows[other].completion_ids[: max(1, max_length - len(row.prompt_ids))])
         for row, other in zip(rows, partner, strict=True)
-    ]
+    )
 
 
 def fitted_row(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
 
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair, RankedAnswers, TokenAnswer, TokenPair
+from penchant.spool import kinds
 from penchant.tokens.cache import WORTH_KEEPING, TokenCache, key_of
 from penchant.tokens.template import PromptStyle
 from penchant.tokens.tokenise import Tokenised, tokenise
@@ -18,33 +20,34 @@ Text: TypeAlias = PreferencePair | LabelledAnswer | RankedAnswers
 Rows: TypeAlias = Sequence[Text | TokenPair | TokenAnswer]
 
 
-def whole_rows(rows: Rows, style: PromptStyle, cache: TokenCache | None = None) -> tuple[list[Tokenised], bool]:
-    """Every row's prompt and answers before any cut, and whether they are from the cache.
+def whole_rows(rows: Rows, style: PromptStyle, cache: TokenCache | None = None) -> tuple[Iterator[Tokenised], bool]:
+    """Every row's prompt and answers before any cut, drawn in batches, and whether they are from the cache.
 
     Raises:
         InputError: if the template refuses a prompt, a row has tokens that the model does not know, or the cache cannot
-            be written to.
+            be written to; when the row is drawn.
     """
-    texts = [row for row in rows if not isinstance(row, TokenPair | TokenAnswer)]
-    if len(texts) < len(rows):
-        made, size = iter(_made(texts, style)), len(style.tokenizer)
+    texts: Any = rows
+    if kinds(rows) & {TokenPair, TokenAnswer}:
+        texts = (row for row in rows if not isinstance(row, TokenPair | TokenAnswer))
+        made, size = _made(texts, style), len(style.tokenizer)
         both = (_as_it_is(row, size) if isinstance(row, TokenPair | TokenAnswer) else next(made) for row in rows)
-        return list(both), False
-    if cache is None or len(texts) < WORTH_KEEPING:
+        return both, False
+    if cache is None or len(rows) < WORTH_KEEPING:
         return _made(texts, style), False
     key = key_of(((row.prompt, _answers(row), row.template_args) for row in texts), style)
     if key is None:
         return _made(texts, style), False
-    kept = cache.read(key)
-    if kept is not None:
-        return kept, True
-    result = _made(texts, style)
-    cache.write(key, result)
-    return result, False
+    found = cache.read(key)
+    if found is not None:
+        return found, True
+    return cache.kept(key, _made(texts, style)), False
 
 
-def _made(rows: Sequence[Text], style: PromptStyle) -> list[Tokenised]:
-    return [whole for start in range(0, len(rows), _BATCH) for whole in _batch(rows[start : start + _BATCH], style)]
+def _made(rows: Iterable[Text], style: PromptStyle) -> Iterator[Tokenised]:
+    drawn = iter(rows)
+    while batch := list(islice(drawn, _BATCH)):
+        yield from _batch(batch, style)
 
 
 def _batch(rows: Sequence[Text], style: PromptStyle) -> Iterator[Tokenised]:

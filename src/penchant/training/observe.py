@@ -20,6 +20,7 @@ from penchant.evaluation.sample import generate
 from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference
 from penchant.records import TokenAnswer, TokenList, TokenPair
 from penchant.report import record
+from penchant.spool import Chosen
 from penchant.tokens.pieces import pieces
 from penchant.training.adapters import is_trained
 from penchant.training.microbatch import cut
@@ -64,7 +65,6 @@ class Observer(TrainerCallback):
     def __init__(self, trainer: PreferenceTrainer, folder: Path, rows: Sequence[Any], held_out: Sequence[Any]) -> None:
         self.trainer, self.folder, self.seconds = trainer, folder, 0.0
         self._of, of = ("held-out", held_out) if held_out else ("training", rows)
-        self._rows = list(of)
         args = trainer.args
         new_adapter = hasattr(trainer.model, "disable_adapter") and not is_trained(trainer.model)
         stands = trainer.reference is not None and args.reference == "initial" and args.reference_every is None
@@ -74,12 +74,14 @@ class Observer(TrainerCallback):
             self._start = trainer.reference
         trained = args.max_steps * args.batch_size if args.max_steps > 0 else len(rows) * args.num_train_epochs
         self._trained = int(trained)
-        order = torch.randperm(len(self._rows), generator=torch.Generator().manual_seed(args.seed)).tolist()
-        self._sample = [self._rows[index] for index in order[: self._few(20, 8, _MOST_ROWS)]]
+        order = torch.randperm(len(of), generator=torch.Generator().manual_seed(args.seed))
+        places = order[: self._few(20, 8, _MOST_ROWS)].tolist()
+        self._sample = [of[place] for place in places]
+        self._rows = held_out or Chosen(rows, sorted(places))  # whose log-probs are kept, in the order of the data
         self._before: dict[Key, record.Row] = {}
         self._start_tokens: dict[Key, tuple[Tensor, ...]] = {}
         self._samples: list[record.Sample] = []
-        self._asked = _prompts(self._rows, args.sample_prompts)
+        self._asked = _prompts(of, args.sample_prompts)
         self._points: set[int] = set()
 
     def begin(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
@@ -20,7 +22,9 @@ class SharedOrder(Sampler[int]):
         processes: How many share a step; divides per_step.
     """
 
-    def __init__(self, inner: Sampler[int], sizes: Sequence[int], per_step: int, processes: int) -> None:
+    def __init__(
+        self, inner: Sampler[int], sizes: Sequence[int] | NDArray[np.int32], per_step: int, processes: int
+    ) -> None:
         self.inner, self.sizes, self.per_step, self.processes = inner, sizes, per_step, processes
 
     def __len__(self) -> int:

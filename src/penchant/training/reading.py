@@ -1,15 +1,28 @@
-"""A run's rows, of the kind that its method takes, with every loss of rows said."""
+"""A run's rows, of the kind that its method takes, as text and as tokens, with every loss of rows said."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+import torch
 
 from penchant.data import read_lists, read_preferences
 from penchant.errors import InputError
 from penchant.objectives import Method
 from penchant.records import RankedAnswers
+from penchant.spool import Chosen
+from penchant.tokens import (
+    EncodeSettings,
+    Encoding,
+    PromptStyle,
+    TokenCache,
+    encode_answers,
+    encode_lists,
+    encode_pairs,
+)
 from penchant.training.config import PreferenceConfig
 from penchant.training.inputs import terms_of_data
 
@@ -31,7 +44,7 @@ def read_rows_for(
     say(f"{title:<10} {found.summary()}")
     if "list_scores" in method.inputs:
         return found
-    kept = [row for row in found.rows if is_strict(row)]
+    kept = Chosen(found.rows, (place for place, row in enumerate(found.rows) if is_strict(row)))
     if len(kept) == len(found.rows):
         return found
     why = f"two answers of one rating, and {method.name} learns from their order alone"
@@ -44,3 +57,41 @@ def read_rows_for(
 def is_strict(row: RankedAnswers) -> bool:
     """Whether no two answers have one score."""
     return len(set(row.scores)) == len(row.scores)
+
+
+def encode_rows(
+    method: Method, rows: Any, held_out: Any, style: PromptStyle, config: PreferenceConfig, say: Callable[[str], None]
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Token rows for training and evaluation, with every loss of rows said."""
+    settings, cache = EncodeSettings(config.max_length, config.truncation), TokenCache.named(config.token_cache)
+    encoded: list[Sequence[Any]] = []
+    for part in (rows, held_out):
+        if not part:
+            encoded.append([])
+            continue
+        result: Encoding[Any]
+        if method.data == "pairs":
+            result = encode_pairs(part, style, settings, cache)
+        elif method.data == "lists":
+            result = encode_lists(part, style, settings, cache)
+        else:
+            estimated = "z_ref" in method.inputs and config.fixed_z_ref is None
+            result = encode_answers(part, style, settings, cache, mismatched=estimated)
+        say("tokens     " + "; ".join(result.report(settings)))
+        encoded.append(result.rows)
+    return encoded[0], encoded[1]
+
+
+def split(rows: Sequence[Any], share: float, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Set a share of the prompts aside: all rows of one prompt go to the same side."""
+    if share == 0:
+        return [], rows
+    prompts = [np.array(row.prompt_ids, dtype=">u4").tobytes() for row in rows]  # bytes that sort as the ids do
+    distinct = sorted(set(prompts))
+    order = torch.randperm(len(distinct), generator=torch.Generator().manual_seed(seed)).tolist()
+    count = round(share * len(distinct))
+    if not 0 < count < len(distinct):
+        raise InputError(f"eval_split {share} of {len(distinct)} prompts leaves one side empty", fix="Give --eval-data")
+    aside = {distinct[index] for index in order[:count]}
+    is_aside = np.array([prompt in aside for prompt in prompts])
+    return Chosen(rows, np.flatnonzero(is_aside)), Chosen(rows, np.flatnonzero(~is_aside))

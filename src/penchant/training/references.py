@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 AGREEMENT = 1e-3
 
 
-def make_reference(trainer: PreferenceTrainer, rows: list[Any]) -> Reference:
+def make_reference(trainer: PreferenceTrainer, rows: Iterable[Any]) -> Reference:
     """The reference that the settings name, for a policy that has not been trained yet.
 
     Raises:
@@ -95,7 +96,7 @@ def _quantised(name: str, bits: int) -> Any:
         raise InputError(f"the reference cannot be quantised: {cause}", where=name) from error
 
 
-def _stored(trainer: PreferenceTrainer, rows: list[Any], separate: SeparateModel | None) -> Reference:
+def _stored(trainer: PreferenceTrainer, rows: Iterable[Any], separate: SeparateModel | None) -> Reference:
     """A reference from the store named in the settings, which then holds all of the rows."""
     config, accelerator = trainer.args, trainer.accelerator
     if separate is None and hasattr(trainer.model, "disable_adapter") and is_trained(trainer.model):

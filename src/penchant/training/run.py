@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
@@ -18,15 +18,7 @@ from penchant.doctor.report import Report
 from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
-from penchant.tokens import (
-    EncodeSettings,
-    Encoding,
-    PromptStyle,
-    TokenCache,
-    encode_answers,
-    encode_lists,
-    encode_pairs,
-)
+from penchant.tokens import PromptStyle
 from penchant.training.adapters import add_adapter, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
@@ -40,7 +32,7 @@ from penchant.training.plan_rows import planned
 from penchant.training.precision import fast_float32
 from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
-from penchant.training.reading import read_rows_for
+from penchant.training.reading import encode_rows, read_rows_for, split
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.session import clear_after, last_metrics, results, train_from
@@ -140,8 +132,10 @@ def train(
         if config.device.type == "cpu":
             say(f"processor  {processor}")
         style = PromptStyle.of(loaded.tokenizer, config.chat_template)
-        train_rows, eval_rows = _encode(chosen, rows.rows, held_out.rows if held_out else None, style, config, say)
-        eval_rows, train_rows = (eval_rows, train_rows) if held_out else _split(train_rows, eval_split, config.seed)
+        train_rows, eval_rows = encode_rows(chosen, rows.rows, held_out and held_out.rows, style, config, say)
+        eval_rows, train_rows = (eval_rows, train_rows) if held_out else split(train_rows, eval_split, config.seed)
+        read = f"{_in_words(_named(data))}, {rows.summary()}"
+        del rows, held_out  # and with them the texts
         with created(folder):
             progress = ProgressBar(console, chosen.data, len(train_rows), lambda: alarms.counts)
             given = [progress, JsonLog(folder), alarms, *callbacks]
@@ -154,7 +148,7 @@ def train(
                 show_first(console, train_rows[0], loaded.tokenizer)
             noise = _look_before_the_start(trainer, alarms, train_rows, eval_rows, say) if checkpoint is None else None
             facts |= {"noise": str(noise)} if noise else {}
-        facts = {"base model": loaded.description, "data": f"{_in_words(_named(data))}, {rows.summary()}"} | facts
+        facts = {"base model": loaded.description, "data": read} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
         if trainer.is_world_process_zero() and not resume:
             write_start(folder, config, request, command)
@@ -232,8 +226,8 @@ def _first_alarms(
     trainer: PreferenceTrainer,
     noise: Noise | str | None,
     gap: float,
-    train_rows: list[Any],
-    eval_rows: list[Any],
+    train_rows: Sequence[Any],
+    eval_rows: Sequence[Any],
 ) -> None:
     """What can be said before the first step, and what the rules need to know."""
     config, method = trainer.args, trainer.method
@@ -247,8 +241,8 @@ def _first_alarms(
         alarms.raise_alarm("unusual-setting", 0, values)
     if gap > AGREEMENT:
         alarms.raise_alarm("step-0-disagreement", 0, {"nats": gap})
-    seen = {tuple(row.prompt_ids) for row in train_rows}
-    shared = sum(tuple(row.prompt_ids) in seen for row in eval_rows)
+    asked = Counter(tuple(row.prompt_ids) for row in eval_rows)
+    shared = sum(asked.pop(tuple(row.prompt_ids), 0) for row in train_rows) if asked else 0
     if shared:
         alarms.raise_alarm("evaluation-seen", 0, {"rows": shared})
 
@@ -286,47 +280,11 @@ def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> Load
     return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code, merge=not config.lora)
 
 
-def _encode(
-    method: Method, rows: Any, held_out: Any, style: PromptStyle, config: PreferenceConfig, say: Callable[[str], None]
-) -> tuple[list[Any], list[Any]]:
-    """Token rows for training and evaluation, with every loss of rows said."""
-    settings, cache = EncodeSettings(config.max_length, config.truncation), TokenCache.named(config.token_cache)
-    encoded: list[list[Any]] = []
-    for part in (rows, held_out):
-        if not part:
-            encoded.append([])
-            continue
-        result: Encoding[Any]
-        if method.data == "pairs":
-            result = encode_pairs(part, style, settings, cache)
-        elif method.data == "lists":
-            result = encode_lists(part, style, settings, cache)
-        else:
-            estimated = "z_ref" in method.inputs and config.fixed_z_ref is None
-            result = encode_answers(part, style, settings, cache, mismatched=estimated)
-        say("tokens     " + "; ".join(result.report(settings)))
-        encoded.append(result.rows)
-    return encoded[0], encoded[1]
-
-
-def _split(rows: list[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
-    """Set a share of the prompts aside: all rows of one prompt go to the same side."""
-    if share == 0:
-        return [], rows
-    prompts = sorted({tuple(row.prompt_ids) for row in rows})
-    order = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(seed)).tolist()
-    count = round(share * len(prompts))
-    if not 0 < count < len(prompts):
-        raise InputError(f"eval_split {share} of {len(prompts)} prompts leaves one side empty", fix="Give --eval-data")
-    aside = {prompts[index] for index in order[:count]}
-    return [r for r in rows if tuple(r.prompt_ids) in aside], [r for r in rows if tuple(r.prompt_ids) not in aside]
-
-
 def _trainer(
     loaded: LoadedModel,
     config: PreferenceConfig,
-    train_rows: list[Any],
-    eval_rows: list[Any],
+    train_rows: Sequence[Any],
+    eval_rows: Sequence[Any],
     callbacks: Sequence[Any],
 ) -> PreferenceTrainer:
     """The trainer with its optimiser made, so that what transformers or a tracker refuses is refused before a run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ class Filling:
         return f"{found}, {self.computed} computed now ({self.computed / self.seconds:.1f} prompts/s)"
 
 
-def stored_reference(model: Any, engine: Engine, folder: str, rows: Sequence[Any], **options: Any) -> Stored:
+def stored_reference(model: Any, engine: Engine, folder: str, rows: Iterable[Any], **options: Any) -> Stored:
     """A reference read from a store that holds all of the rows; what it lacks is computed first, and told in its
     description.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor
@@ -96,11 +98,11 @@ class PreferenceTrainer(SavingTrainer):
         )
         self.moving: MovingReference | None = None
         if self.method.needs_reference and reference is None:
-            self.reference = self._reference([*train_dataset, *(eval_dataset or ())])
+            self.reference = self._reference(chain(train_dataset, eval_dataset or ()))
         if isinstance(self.reference, FrozenCopy):
             self.reference.model.to(self.args.device)
 
-    def _reference(self, rows: Rows) -> Reference:
+    def _reference(self, rows: Iterable[TokenRow]) -> Reference:
         """The reference that the settings name, with a callback that moves it where they say so."""
         if self.args.reference_every is None:
             return make_reference(self, rows)
@@ -344,7 +346,8 @@ class PreferenceTrainer(SavingTrainer):
         shuffled = str(self.args.train_sampling_strategy) == "random"
         # accelerate's own order on one process
         inner = SeedableRandomSampler(rows, data_seed=self.args.data_seed) if shuffled else SequentialSampler(rows)
-        return SharedOrder(inner, list(map(positions, rows)), self.args.batch_size, self.accelerator.num_processes)
+        sizes = np.fromiter(map(positions, rows), np.int32, len(rows))
+        return SharedOrder(inner, sizes, self.args.batch_size, self.accelerator.num_processes)
 
     def _weights(self, rows: Rows) -> Tensor:
         return weights_of(rows, self.args.device)
