@@ -9,6 +9,7 @@ import torch
 from tests_support import tiny_llama
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from penchant.errors import InputError
 from penchant.logps import Engine, PackedBatch, choose_engine
 from penchant.logps import attention as attention_room
 
@@ -251,10 +252,38 @@ def test_attention_dropout_is_refused():
     assert "dropout" in engine.reason
 
 
-def test_packing_can_be_switched_off():
-    engine = choose_engine(tiny_llama(64), 0, packing=False)
-    assert not engine.packed
-    assert "asked for" in engine.description
+@pytest.mark.parametrize(
+    ("asked", "rows", "streamed"),
+    [
+        ("packed", "packed", True),
+        ("cached", "cached", True),
+        ("plain-streamed", "plain", True),
+        ("plain", "plain", False),
+    ],
+)
+def test_each_way_can_be_asked_for(asked, rows, streamed):
+    model = tiny_llama(64)
+    engine = choose_engine(model, 0, asked=asked)
+    assert (engine.rows, engine.streamed, engine.reason) == (rows, streamed, "asked for")
+    with engine.engaged(model):
+        found = engine.logps(model, engine.lay_out(GROUPS, "cpu"))
+    torch.testing.assert_close(found, Engine().logps(model, Engine().lay_out(GROUPS, "cpu")), rtol=1e-5, atol=1e-5)
+
+
+def test_a_way_that_does_not_agree_is_refused_where_it_is_asked_for():
+    with pytest.raises(InputError, match=r"--engine: .*cannot be computed as asked for \(got packed: .*dropout"):
+        choose_engine(tiny("llama", {"attention_dropout": 0.5}), 0, asked="packed")
+    with pytest.raises(InputError, match=r"no such engine.*packed, cached, plain-streamed, plain"):
+        choose_engine(tiny_llama(64), 0, asked="padded")
+
+
+def test_a_head_that_cannot_be_streamed_is_refused_only_where_it_must_be():
+    model = tiny_llama(64)
+    model.lm_head = torch.nn.Sequential(model.lm_head, torch.nn.Tanh())
+    engine = choose_engine(model, 0, asked="packed")
+    assert engine.packed and not engine.streamed and "not a plain linear layer" in engine.reason
+    with pytest.raises(InputError, match="plain-streamed: the head is not a plain linear layer"):
+        choose_engine(model, 0, asked="plain-streamed")
 
 
 def test_layout_computes_each_prompt_once():

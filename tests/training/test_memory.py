@@ -7,7 +7,9 @@ import torch
 
 import penchant
 from penchant.errors import InputError
-from penchant.training.memory import Peak, Trial, fit, parse_memory
+from penchant.records import TokenPair
+from penchant.training.memory import Peak, Trial, fit, parse_memory, probes
+from penchant.training.microbatch import positions
 
 SMALL, LARGE = Trial(256, 1.5e9, 0.4), Trial(1280, 2.5e9, 1.4)  # 1 GB and a second for each 1024 tokens
 
@@ -40,6 +42,21 @@ def test_the_peak_of_a_block_is_seen():
         held = torch.ones(60_000_000)
         del held
     assert 200e6 < peak.bytes - before.bytes < 400e6
+
+
+@pytest.mark.parametrize(
+    ("lengths", "small", "large"),
+    [
+        ([100] * 30, 200, 1200),  # many short rows fill both parts
+        ([900, 700, 800, 950], 700, 1500),  # rows over the smaller part, and over half of the larger
+        ([500, 800], 500, 1300),
+        ([200, 1200], 200, 1400),
+        ([600], 600, 600),
+    ],
+)
+def test_the_trials_differ_in_size_whatever_the_rows(lengths, small, large):
+    rows = [TokenPair([1] * (length - 20), [1] * 10, [2] * 10, str(length)) for length in lengths]
+    assert [sum(map(positions, part)) for part in probes(rows)] == [small, large]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def logps(
     max_length: int = 1024,
     truncation: str = "drop",
     chat_template: str = "auto",
+    engine: str = "auto",
     max_tokens: int = 4096,
     trust_remote_code: bool = False,
 ) -> None:
@@ -46,6 +47,8 @@ def logps(
         What happens to longer rows: drop, keep_start or keep_end.
     chat_template
         auto (the tokenizer's, if it has one) or none.
+    engine
+        How log-probs are computed, as in training: auto, packed, cached, plain-streamed or plain.
     max_tokens
         Most tokens in one forward pass.
     trust_remote_code
@@ -66,6 +69,7 @@ def logps(
         max_length=max_length,
         truncation=truncation,
         chat_template=chat_template,
+        asked=engine,
         max_tokens=max_tokens,
         trust_remote_code=trust_remote_code,
     ):

@@ -1,6 +1,6 @@
 """From tokens to log-probs: a few numbers per answer. No method's constants are known here."""
 
-from penchant.logps.choice import choose_engine
+from penchant.logps.choice import check_engine, choose_engine
 from penchant.logps.engine import Batch, Engine
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
@@ -34,5 +34,6 @@ __all__ = [
     "Stored",
     "Uniform",
     "answer_logps",
+    "check_engine",
     "choose_engine",
 ]

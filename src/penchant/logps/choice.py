@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from penchant.errors import InputError, shorten
 from penchant.logps.attention import NAME, NotPackable
-from penchant.logps.engine import Engine, base_model
+from penchant.logps.engine import Engine, Rows, base_model
 from penchant.logps.head import linear_head
 from penchant.logps.layout import Group
 
@@ -17,6 +18,8 @@ _FAITHFUL = {"full_attention", "sliding_attention"}
 _VALUE_TOLERANCE = {torch.float64: 1e-5, torch.float32: 2e-4}
 _GRADIENT_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
 _LOW_PRECISION = 0.1
+_TIERS: list[tuple[Rows, bool]] = [(rows, streamed) for rows in get_args(Rows) for streamed in (True, False)]
+"""Ways of laying rows out, with the head streamed and without, in the order in which they are tried."""
 _MAY_FAIL = {
     "packed": (NotPackable, TypeError),
     "cached": (TypeError, AttributeError, RuntimeError, ValueError),  # caches of many kinds, each with its own limits
@@ -24,37 +27,62 @@ _MAY_FAIL = {
 }
 
 
-def choose_engine(model: Any, pad_id: int, *, packing: bool = True) -> Engine:
+ENGINES = {
+    "auto": _TIERS,
+    "packed": _TIERS[0:2],
+    "cached": _TIERS[2:4],
+    "plain-streamed": _TIERS[4:5],
+    "plain": _TIERS[5:6],
+}
+"""What may be asked for, and which ways it stands for; the first that holds is taken."""
+
+
+def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
     """The fastest engine that agrees with plain rows on this model, in values, gradients and independence.
 
-    Packed rows come first, then a key-value cache, then plain rows; each with the head streamed and without.
+    Packed rows come first, then a key-value cache, then plain rows; each with the head streamed and without. That is
+    the order of speed on a CPU; on a GPU plain rows are faster where prompts are short.
 
     Args:
         model: The policy, in the state in which it will be trained.
         pad_id: The padding token of plain rows.
-        packing: False asks for plain rows.
+        asked: One of :data:`ENGINES`. ``packed`` and ``cached`` stream the head where the model allows it,
+            ``plain-streamed`` always does, ``plain`` never.
+
+    Raises:
+        InputError: if what is asked for is unknown, or does not agree with plain rows on this model.
     """
+    check_engine(asked)
     plain = Engine("plain", pad_id=pad_id)
-    if not packing:
+    if asked == "plain":
         return dataclasses.replace(plain, reason="asked for")
     groups = _probe_groups(base_model(model).config)
     expected = _probe(model, plain, groups)
-    linear = linear_head(base_model(model)) is not None
-    reasons = [] if linear else ["the head is not a plain linear layer"]
-    for rows in ("packed", "cached", "plain"):
-        objection = _static_objection(model, rows)
-        if objection is not None:
-            reasons.append(objection)
-            continue
-        for streamed in (True, False) if linear else (False,):
-            engine = Engine(rows, streamed, _told(reasons), pad_id)
-            if engine == dataclasses.replace(plain, reason=engine.reason):
-                return engine
-            objection = _measured_objection(model, engine, groups, expected)
-            if objection is None:
-                return engine
-            reasons.append(objection)
-    raise AssertionError("plain rows are always left")
+    reasons = [] if asked == "auto" else ["asked for"]
+    for rows, streamed in ENGINES[asked]:
+        engine = Engine(rows, streamed, _told(reasons), pad_id)
+        if (rows, streamed) == ("plain", False):
+            return engine
+        objection = _static_objection(model, engine) or _measured_objection(model, engine, groups, expected)
+        if objection is None:
+            return engine
+        reasons.append(objection)
+    raise InputError(
+        "this model cannot be computed as asked for",
+        where="--engine",
+        got=f"{asked}: {_told(reasons[1:])}",
+        fix="Leave it at auto, which takes the fastest way that agrees with plain rows",
+    )
+
+
+def check_engine(asked: str) -> None:
+    """See that there is an engine of this name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if asked not in ENGINES:
+        raise InputError("no such engine", where="--engine", got=shorten(asked), fix=f"Known: {', '.join(ENGINES)}")
 
 
 def _told(reasons: list[str]) -> str:
@@ -62,10 +90,12 @@ def _told(reasons: list[str]) -> str:
     return "; ".join(dict.fromkeys(reasons))
 
 
-def _static_objection(model: Any, rows: str) -> str | None:
+def _static_objection(model: Any, engine: Engine) -> str | None:
     """What is known against a way of computing before it is tried."""
     config = model.config.get_text_config()
-    if rows == "packed":
+    if engine.streamed and linear_head(base_model(model)) is None:
+        return "the head is not a plain linear layer"
+    if engine.rows == "packed":
         kinds = set(getattr(config, "layer_types", None) or ()) - _FAITHFUL
         if kinds:
             return f"layers of kind {', '.join(sorted(kinds))} carry state along the row"
@@ -73,7 +103,7 @@ def _static_objection(model: Any, rows: str) -> str | None:
             return "attention in chunks"
         if any(name.startswith("mamba") for name in config.to_dict()):
             return "state-space layers carry state along the row"
-    if rows == "cached":
+    if engine.rows == "cached":
         if getattr(base_model(model), "is_gradient_checkpointing", False):
             return "activation checkpointing drops key-value caches"
         if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainingArguments
 
 from penchant.errors import InputError, shorten
+from penchant.logps import check_engine
 from penchant.objectives import Method, get_method
 from penchant.training.inputs import check_trainable
 from penchant.training.margins import objection
@@ -69,7 +70,10 @@ class PreferenceConfig(TrainingArguments):
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         on_non_finite: What happens to a step whose loss or gradient is not finite: ``stop`` ends the run with the rows
             named, ``skip`` leaves the step out, with an alarm.
-        packing: Put several rows into one sequence and compute each prompt once, where a check on the model allows it.
+        engine: How log-probs are computed: ``packed`` (several rows in one sequence, each prompt once), ``cached``
+            (each prompt once, as a key-value cache), ``plain-streamed`` (a row for each answer, no logits kept),
+            ``plain`` (the same with logits), or ``auto``, the first of these that gives plain rows' numbers on this
+            model. One that is asked for and does not is refused.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
         token_cache: Where token rows are kept for the next run on the same data: a folder, ``auto`` for the user's
@@ -107,7 +111,7 @@ class PreferenceConfig(TrainingArguments):
     beta_end: float | None = None
     length_normalize: bool = False
     on_non_finite: str = "stop"
-    packing: bool = True
+    engine: str = "auto"
     max_length: int = 1024
     truncation: str = "drop"
     token_cache: str = "auto"  # noqa: S105 - tokens of text, no password
@@ -145,6 +149,7 @@ class PreferenceConfig(TrainingArguments):
         self._check_reference(method)
         self._check_switches(method)
         self._check_ranges()
+        check_engine(self.engine)
         self._settle_batch_size()
         if self.learning_rate is None:
             self.learning_rate = preset_learning_rate(method.name, lora=self.lora)

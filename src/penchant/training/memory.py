@@ -20,14 +20,16 @@ import psutil
 import torch
 
 from penchant.errors import InputError, shorten
+from penchant.records import TokenRow
 from penchant.training.coupling import leaves
-from penchant.training.microbatch import positions
+from penchant.training.microbatch import Row, positions
 
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 _PROBES = (256, 1280)  # tokens; the larger one is a few seconds of a small model on a processor
+_LOOKED_AT = 256
 _OF_FREE, _OF_RATE = 0.8, 0.95
 _STEP = 128
 _CGROUP = Path("/sys/fs/cgroup")
@@ -75,8 +77,8 @@ def settle_budget(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
         InputError: if the amount does not hold the longest row, or memory cannot be measured here.
     """
     longest = max(map(positions, rows))
-    parts = [_sample(rows, tokens) for tokens in _PROBES]
-    if sum(map(positions, parts[0])) == sum(map(positions, parts[1])):
+    parts = probes(rows)
+    if _tokens(parts[0]) == _tokens(parts[1]):
         return f"{trainer.args.micro_batch_tokens} tokens at once: too few rows to measure more"
     _try(trainer, parts[0])  # the first pass also pays for what is made once
     trials = [_try(trainer, part) for part in parts]
@@ -128,16 +130,31 @@ def _peak(trials: Sequence[Trial], tokens: float) -> float:
     return large.peak + (tokens - large.tokens) * (large.peak - small.peak) / (large.tokens - small.tokens)
 
 
-def _sample(rows: Sequence[Any], tokens: int) -> list[Any]:
-    """Rows with as many answers as the first, from the start until they have so many tokens; at least one."""
-    part: list[Any] = []
-    total = 0
-    for row in (row for row in rows if len(row.answers) == len(rows[0].answers)):
-        if part and total + positions(row) > tokens:
-            break
-        part.append(row)
-        total += positions(row)
+def probes(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """A smaller and a larger part of the rows to try: as many tokens as is aimed at where rows are short enough, else
+    the shortest row and the two shortest. The parts are the same only where there is one row.
+
+    Args:
+        rows: Rows, of which the first few hundred with as many answers as the first are looked at.
+    """
+    alike = [row for row in rows[:_LOOKED_AT] if len(row.answers) == len(rows[0].answers)]
+    shortest = sorted(alike, key=positions)
+    small, large = (_filled(alike, tokens) for tokens in _PROBES)
+    small = small or shortest[:1]
+    return small, large if _tokens(large) >= 2 * _tokens(small) else shortest[: len(small) + 1]
+
+
+def _filled(rows: Sequence[Row], tokens: int) -> list[Row]:
+    """Rows in their order, each that still fits into so many tokens."""
+    part: list[Row] = []
+    for row in rows:
+        if _tokens(part) + positions(row) <= tokens:
+            part.append(row)
     return part
+
+
+def _tokens(rows: Sequence[TokenRow]) -> int:
+    return sum(map(positions, rows))
 
 
 def _try(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Trial:
@@ -149,7 +166,7 @@ def _try(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Trial:
     with Peak(trainer.args.device) as peak, trainer.recorder.engaged(model):
         record = recorder.record(model, list(rows), zero)
         torch.autograd.grad(torch.stack([leaf.sum() for leaf in leaves(record)]).sum(), trained, allow_unused=True)
-    return Trial(sum(map(positions, rows)), peak.bytes, time.perf_counter() - start)
+    return Trial(_tokens(rows), peak.bytes, time.perf_counter() - start)
 
 
 def _optimiser_bytes(model: Any) -> int:

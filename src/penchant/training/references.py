@@ -78,7 +78,7 @@ def _separate(trainer: PreferenceTrainer, name: str) -> SeparateModel:
             fix = "Log-probs of one token sequence are compared, so both models need the same tokenizer"
             raise InputError("the reference has another tokenizer than the model", where=name, fix=fix)
         model, words = loaded.model.to(config.device).train(), ""
-        engine = choose_engine(model, tokenizer.pad_token_id, packing=config.packing)
+        engine = choose_engine(model, tokenizer.pad_token_id, asked=config.engine)
     model.requires_grad_(False).eval()
     return SeparateModel(trainer.model, model, engine, f"a model of its own, {name}{words}")
 

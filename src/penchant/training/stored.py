@@ -13,7 +13,7 @@ from accelerate import PartialState
 
 from penchant.data import read_preferences
 from penchant.errors import InputError
-from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, choose_engine
+from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, check_engine, choose_engine
 from penchant.logps.store import address
 from penchant.models import automatic_dtype, disable_dropout, load_model
 from penchant.records import TokenAnswer, TokenRow
@@ -67,6 +67,7 @@ def fill_from_files(
     max_length: int,
     truncation: str,
     chat_template: str,
+    asked: str,
     max_tokens: int,
     trust_remote_code: bool,
 ) -> Iterator[str]:
@@ -77,6 +78,7 @@ def fill_from_files(
     """
     if max_tokens < 1:
         raise InputError("max_tokens must be at least 1", got=str(max_tokens))
+    check_engine(asked)
     rows = read_preferences(list(data), unpaired=unpaired, format=format)
     yield f"data       {rows.summary()}"
     with fast_float32():
@@ -90,7 +92,7 @@ def fill_from_files(
         encoded = encode(rows.rows, PromptStyle.of(loaded.tokenizer, chat_template), settings)
         yield "tokens     " + "; ".join(encoded.report(settings))
         disable_dropout(loaded.model)
-        engine = choose_engine(loaded.model.to(device).train(), loaded.tokenizer.pad_token_id)
+        engine = choose_engine(loaded.model.to(device).train(), loaded.tokenizer.pad_token_id, asked=asked)
         yield f"engine     {engine.description}"
         kept = ReferenceStore(store, Source.of(loaded.model, engine), {"model": loaded.name})
         groups = [group for row in encoded.rows for group in groups_of(row)]

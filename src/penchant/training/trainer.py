@@ -81,7 +81,7 @@ class PreferenceTrainer(SavingTrainer):
         if args.activation_checkpointing:
             checkpoint_activations(model, args.activation_checkpointing_kwargs)
             args.activation_checkpointing = args.gradient_checkpointing = False  # or the Trainer would do it its way
-        self.engine = choose_engine(model, processing_class.pad_token_id, packing=args.packing)
+        self.engine = choose_engine(model, processing_class.pad_token_id, asked=args.engine)
         self.reference = reference if self.method.needs_reference else None
         self.meter = Meter()
         given = [one for one in callbacks or () if isinstance(one, Alarms)]
