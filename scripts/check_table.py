@@ -5,14 +5,18 @@ python scripts/check_table.py        # prints what was missed, too
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from whiteboard.blind import BLIND
+from whiteboard.blind_right import BLIND_RIGHT
 from whiteboard.correct import CORRECT, CORRECT_HELD_OUT
 from whiteboard.fresh import FRESH
 from whiteboard.held_out import HELD_OUT
@@ -27,23 +31,13 @@ from penchant.whiteboard.subjects import checkable
 
 LEFT_OUT = ("log_sigmoid", "focal_dpo", "discopop")  # as written, the steps of these two under- and overflow
 PAIRS, HELD_OUT_PAIRS, FRESH_PAIRS = 160, 60, 120
+AT_ONCE = 30
+"""Variants that one process grades before it starts its libraries afresh."""
 
 
-def measure(variants: list[Variant], folder: Path, sandboxes: dict[str, Sandbox]) -> list[str]:
-    """The names of the variants whose diagnosis was not right, with what it was."""
-    missed = []
-    for variant in variants:
-        verdict = graded(variant.method, variant.source, folder, sandboxes)
-        if not is_right(verdict, variant.expected):
-            wanted = " + ".join("/".join(sorted(codes)) for codes in variant.expected)
-            missed.append(f"{variant.name}: {wanted}, found {verdict.kind} {', '.join(verdict.codes + verdict.notes)}")
-    return missed
-
-
-def table(folder: Path) -> tuple[str, list[str]]:
-    """The table as Markdown, and what was missed."""
-    sandboxes: dict[str, Sandbox] = {}
-    sets = {
+def sets() -> dict[str, list[Variant]]:
+    """What is measured, row by row; a variant that expects nothing is right."""
+    wrong = {
         "one mistake": singles(TEMPLATES),
         "two mistakes": pairs(TEMPLATES, PAIRS),
         "held out, one mistake": singles(HELD_OUT),
@@ -51,37 +45,51 @@ def table(folder: Path) -> tuple[str, list[str]]:
         "fresh, one mistake": singles(FRESH),
         "fresh, two mistakes": pairs(FRESH, FRESH_PAIRS),
         "latest, one mistake or two": list(LATEST),
+        "blind, one mistake or two": list(BLIND),
     }
-    lines = ["| variants | number | right diagnosis | share |", "| --- | --- | --- | --- |"]
-    missed = []
-    for title, variants in sets.items():
-        wrong = measure(variants, folder, sandboxes)
-        missed += wrong
-        right = len(variants) - len(wrong)
-        lines.append(f"| {title} | {len(variants)} | {right} | {100 * right / len(variants):.1f} % |")
-        print(lines[-1], *wrong, sep="\n", flush=True)
-    for title, sources in (
-        ("correct", CORRECT),
-        ("held out, correct", CORRECT_HELD_OUT),
-        ("latest, correct", list(LATEST_RIGHT)),
-        ("every method from its steps", [(name, written(name)) for name in checkable() if name not in LEFT_OUT]),
-    ):
-        calm = [(m, s) for m, s in sources if graded(m, s, folder, sandboxes).kind == "right"]
-        missed += [f"{title}: called wrong:\n{s}" for m, s in sources if (m, s) not in calm]
-        lines.append(f"| {title} | {len(sources)} | {len(calm)} | {100 * len(calm) / len(sources):.1f} % |")
-        print(lines[-1], flush=True)
-    for sandbox in sandboxes.values():
-        sandbox.close()
-    return "\n".join(lines), missed
+    right = {
+        "correct": CORRECT,
+        "held out, correct": CORRECT_HELD_OUT,
+        "latest, correct": LATEST_RIGHT,
+        "blind, correct": BLIND_RIGHT,
+        "every method from its steps": [(name, written(name)) for name in checkable() if name not in LEFT_OUT],
+    }
+    return wrong | {
+        title: [Variant(f"{title}/{number}", *source, ()) for number, source in enumerate(sources)]
+        for title, sources in right.items()
+    }
+
+
+def missed(variants: list[Variant]) -> list[str]:
+    """The names of the variants whose diagnosis was not right, with what it was."""
+    found, sandboxes = [], dict[str, Sandbox]()
+    with tempfile.TemporaryDirectory() as folder:
+        for variant in variants:
+            verdict = graded(variant.method, variant.source, Path(folder), sandboxes)
+            good = is_right(verdict, variant.expected) if variant.expected else verdict.kind == "right"
+            if not good:
+                wanted = " + ".join("/".join(sorted(codes)) for codes in variant.expected) or "right"
+                found.append(f"{variant.name}: {wanted}, found {verdict.kind} {', '.join(verdict.codes)}")
+        for sandbox in sandboxes.values():
+            sandbox.close()
+    return found
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        text, missed = table(Path(folder))
+    rows = ["| variants | number | right diagnosis | share |", "| --- | --- | --- | --- |"]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = {
+            title: [pool.submit(missed, variants[at : at + AT_ONCE]) for at in range(0, len(variants), AT_ONCE)]
+            for title, variants in sets().items()
+        }
+        for title, variants in sets().items():
+            misses = [line for job in jobs[title] for line in job.result()]
+            right = len(variants) - len(misses)
+            rows.append(f"| {title} | {len(variants)} | {right} | {100 * right / len(variants):.1f} % |")
+            print(rows[-1], *misses, sep="\n", flush=True)
     page = ROOT / "docs" / "check.md"
-    block = f"<!-- check_table -->\n{text}\n<!-- end -->"
+    block = "\n".join(["<!-- check_table -->", *rows, "<!-- end -->"])
     page.write_text(re.sub(r"<!-- check_table -->.*?<!-- end -->", lambda _: block, page.read_text(), flags=re.S))
-    print(text, *missed, sep="\n")
 
 
 if __name__ == "__main__":

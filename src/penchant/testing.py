@@ -14,7 +14,7 @@ from typing import Any
 
 from penchant.whiteboard.calling import Target
 from penchant.whiteboard.grade import grade
-from penchant.whiteboard.inputs import parameters_of
+from penchant.whiteboard.shapes import plain
 from penchant.whiteboard.subjects import get_subject
 
 
@@ -32,7 +32,7 @@ def assert_matches(
 
     Args:
         method: A method on pairs or answers, or ``"log_sigmoid"``.
-        function: Your loss.
+        function: Your loss: a function, an object that can be called, or a class of such objects.
         library: ``"numpy"``, ``"torch"``, ``"jax"`` or ``"python"``; told from the modules it uses when left out.
         inputs: What each parameter is, in order, where the names do not say it.
         strict: Whether remarks count as faults, a gradient that may reach the reference for instance.
@@ -41,10 +41,11 @@ def assert_matches(
         AssertionError: with what is wrong, if it is not right.
         InputError: if the method cannot be checked or the parameters' meaning cannot be told.
     """
-    path = getattr(getattr(function, "__code__", None), "co_filename", "")
-    target = Target(function, library or _library_of(function), path)
+    loss = plain(function)
+    path = getattr(getattr(loss.text, "__code__", None), "co_filename", "")
+    target = Target(loss.call, library or _library_of(loss.text), path)
     name = getattr(function, "__name__", "the function")
-    verdict = grade(target, get_subject(method), parameters_of(function), name, inputs)
+    verdict = grade(target, get_subject(method), loss.parameters, name, inputs)
     if verdict.exit_code or (strict and verdict.notes):
         raise AssertionError(verdict.as_text(reveal=True))
 

@@ -208,13 +208,18 @@ ipo_loss = IPO()
     (
         "orpo",
         TORCH
-        + """def log1mexp(x):
-    return torch.where(x > -0.6931472, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
+        + """def log_one_minus_exp(x):
+    near = x > -0.6931472
+    return torch.where(
+        near,
+        torch.log(-torch.expm1(torch.where(near, x, -1.0))),
+        torch.log1p(-torch.exp(torch.where(near, -1.0, x))),
+    )
 
 
 def orpo_loss(chosen_logps, rejected_logps, chosen_lengths, rejected_lengths, lambda_=0.1):
     averages = [chosen_logps / chosen_lengths, rejected_logps / rejected_lengths]
-    w, l = (x - log1mexp(x) for x in averages)
+    w, l = (x - log_one_minus_exp(x) for x in averages)
     return (-averages[0] + lambda_ * F.softplus(l - w)).mean()
 """,
     ),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from whiteboard.blind import BLIND
+from whiteboard.blind_right import BLIND_RIGHT
 from whiteboard.correct import CORRECT, CORRECT_HELD_OUT
 from whiteboard.held_out import HELD_OUT
 from whiteboard.latest import RIGHT as LATEST_RIGHT
@@ -91,7 +93,7 @@ def test_a_method_written_from_its_steps_is_right(name: str, tmp_path: Path, san
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", LATEST, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", LATEST + BLIND, ids=lambda variant: variant.name)
 def test_mistakes_of_others_are_named(variant, tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
     verdict = graded(variant.method, variant.source, tmp_path, sandboxes)
     assert is_right(verdict, variant.expected), verdict.as_text(True)
@@ -113,7 +115,9 @@ def test_of_all_variants_95_in_100_are_diagnosed_rightly(tmp_path: Path, sandbox
 
 @pytest.mark.slow
 def test_held_out_sources_are_not_called_wrong_when_right(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
-    for method, source in CORRECT_HELD_OUT + [(t.method, t.source) for t in HELD_OUT] + list(LATEST_RIGHT):
+    for method, source in (
+        CORRECT_HELD_OUT + [(t.method, t.source) for t in HELD_OUT] + list(LATEST_RIGHT + BLIND_RIGHT)
+    ):
         assert graded(method, source, tmp_path, sandboxes).kind == "right", source
 
 

@@ -89,7 +89,7 @@ def graded(method: str, source: str, folder: Path, sandboxes: dict[str, Sandbox]
     """The verdict on a source."""
     path = folder / "code.py"
     path.write_text(source)
-    return check(path, method=method, sandboxes=sandboxes, seconds=30)
+    return check(path, method=method, sandboxes=sandboxes, seconds=120)
 
 
 def is_right(verdict: Verdict, expected: tuple[frozenset[str], ...]) -> bool:

@@ -16,6 +16,7 @@ from penchant.whiteboard.subjects import Subject, checkable, get_subject
 from penchant.whiteboard.verdict import Verdict
 
 _LOSS_NAMES = ("loss", "loss_fn", "compute_loss")
+_MAKERS = ("partial", "jit", "vmap", "compile")
 
 
 def check(
@@ -56,7 +57,7 @@ def check(
                 if sandboxes is None:
                     sandbox.close()
         except Stopped as stopped:
-            if sandboxes is not None:
+            if sandboxes is not None and library in sandboxes:
                 sandboxes.pop(library).close()
             return Verdict(_title(subject), "failed", f"{name} cannot be graded: {stopped}.", library=library)
         if verdict.kind != "failed":
@@ -113,7 +114,7 @@ def _nearest(sandbox: Sandbox, parameters: list[Parameter], name: str, inputs: S
 
 def _pick(tree: ast.Module, path: Path, method: str | None) -> str:
     """The function to grade: the only one, or the one whose name says so."""
-    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    names = _losses(tree)
     if not names:
         raise InputError("there is no function in the file", where=str(path))
     if len(names) == 1:
@@ -125,6 +126,29 @@ def _pick(tree: ast.Module, path: Path, method: str | None) -> str:
         return wanted[0]
     fix = f"Name one: {path}:{(wanted or names)[0]}"
     raise InputError("the file has several functions", where=str(path), got=", ".join(wanted or names), fix=fix)
+
+
+def _losses(tree: ast.Module) -> list[str]:
+    """Whatever in a file may be a loss: functions, names bound to one, classes, and methods called a loss."""
+    names, classes = [], {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name):
+                names.append(name)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
+                names.append(name)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=made)):
+                maker = made.attr if isinstance(made, ast.Attribute) else getattr(made, "id", "")
+                if maker in classes or maker in _MAKERS:
+                    names.append(name)
+                    classes.pop(maker, None)
+    for owner in classes.values():
+        methods = [node.name for node in owner.body if isinstance(node, ast.FunctionDef)]
+        if {"forward", "__call__"} & set(methods):
+            names.append(owner.name)
+        else:
+            names += [f"{owner.name}.{method}" for method in methods if "loss" in method]
+    return [name for name in names if not name.startswith("_")]
 
 
 def _guess(function: str, path: Path) -> Subject | None:
@@ -150,7 +174,8 @@ def _ordered(path: Path, tree: ast.Module, function: str) -> list[str]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    body = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function), tree)
+    named = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    body = next((node for node in named if node.name == function.partition(".")[0]), tree)
     used = {aliases.get(node.id) for node in ast.walk(body) if isinstance(node, ast.Name)}
     if "python" not in libraries[:1] and libraries:
         libraries = sorted(libraries, key=lambda library: library not in used)

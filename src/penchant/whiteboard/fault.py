@@ -107,75 +107,35 @@ def missing_minus(step: str, inner: str) -> Fault:
     )
 
 
+_LENGTHS = (
+    ("length-normalisation-missing", "the log-probs are not divided by the lengths", "1", "1"),
+    ("lengths-swapped", "each answer is divided by the other answer's length", "n", "m"),
+    ("lengths-shared", "both answers are divided by one length", "m", "m"),
+    ("lengths-shared", "both answers are divided by one length", "n", "n"),
+    ("lengths-shared", "both answers are divided by the mean of the two lengths", "((m + n) / 2)", "((m + n) / 2)"),
+    ("lengths-shared", "both answers are divided by the sum of the two lengths", "(m + n)", "(m + n)"),
+    ("lengths-shared", "both answers are divided by the longer answer's length", "maximum(m, n)", "maximum(m, n)"),
+    ("lengths-shared", "both answers are divided by the shorter answer's length", "minimum(m, n)", "minimum(m, n)"),
+    ("lengths-multiplied", "the log-probs are multiplied by the lengths", "(1 / m)", "(1 / n)"),
+)
+_CLAMPS = (
+    *(("least", "maximum", bound) for bound in (2, 5, 8, 10)),
+    *(("most", "minimum", bound) for bound in (8, 10, 16, 32, 64, 100, 128, 256, 512, 1024)),
+)
+
+
 def length_faults() -> tuple[Fault, ...]:
+    """The usual other ways to divide the two log-probs: by nothing, by something shared, by lengths that are clamped."""
     hint = "Is a long answer with the same log-prob per token scored like a short one?"
+    clamped = "Try answers of very different lengths."
     answer = "Divide each summed log-prob by the number of its own answer's tokens."
-    clamps = tuple(
-        Fault(
-            "lengths-clamped",
-            f"the lengths are clamped: at {word} {bound}",
-            "Try answers of very different lengths.",
-            answer,
-            {"cw": f"pw / {function}(m, {bound})", "cl": f"pl / {function}(n, {bound})"},
-        )
-        for word, function, bounds in (
-            ("least", "maximum", (2, 5, 8, 10)),
-            ("most", "minimum", (8, 10, 16, 32, 64, 100, 128, 256, 512, 1024)),
-        )
-        for bound in bounds
-    )
-    return (
-        Fault(
-            "length-normalisation-missing",
-            "the log-probs are not divided by the lengths",
-            hint,
-            answer,
-            {"cw": "pw", "cl": "pl"},
-        ),
-        Fault(
-            "lengths-swapped",
-            "each answer is divided by the other answer's length",
-            hint,
-            answer,
-            {"cw": "pw / n", "cl": "pl / m"},
-        ),
-        Fault(
-            "lengths-shared",
-            "both answers are divided by one length",
-            hint,
-            answer,
-            {"cw": "pw / m", "cl": "pl / m"},
-        ),
-        Fault(
-            "lengths-shared",
-            "both answers are divided by one length",
-            hint,
-            answer,
-            {"cw": "pw / n", "cl": "pl / n"},
-        ),
-        *(
-            Fault(
-                "lengths-shared",
-                f"both answers are divided by {what}",
-                hint,
-                answer,
-                {"cw": f"pw / {by}", "cl": f"pl / {by}"},
-            )
-            for what, by in (
-                ("the mean of the two lengths", "((m + n) / 2)"),
-                ("the sum of the two lengths", "(m + n)"),
-                ("the longer answer's length", "maximum(m, n)"),
-                ("the shorter answer's length", "minimum(m, n)"),
-            )
-        ),
-        Fault(
-            "lengths-multiplied",
-            "the log-probs are multiplied by the lengths",
-            hint,
-            answer,
-            {"cw": "pw * m", "cl": "pl * n"},
-        ),
-        *clamps,
+    divided = [(code, sentence, hint, by_w, by_l) for code, sentence, by_w, by_l in _LENGTHS]
+    for word, function, bound in _CLAMPS:
+        sentence = f"the lengths are clamped: at {word} {bound}"
+        divided.append(("lengths-clamped", sentence, clamped, f"{function}(m, {bound})", f"{function}(n, {bound})"))
+    return tuple(
+        Fault(code, sentence, asked, answer, {"cw": f"pw / {by_w}", "cl": f"pl / {by_l}"})
+        for code, sentence, asked, by_w, by_l in divided
     )
 
 

@@ -15,6 +15,21 @@ from penchant.whiteboard.fault import (
 )
 from penchant.whiteboard.reference_free import ORPO, SIMPO
 
+_SMOOTHING = (
+    ("smoothing-reversed", "label smoothing is the wrong way round", "eps * good + (1 - eps) * bad"),
+    ("smoothing-ignored", "label smoothing is taken and not used", "good"),
+    ("smoothing-one-sided", "label smoothing scales the loss and leaves the flipped label out", "(1 - eps) * good"),
+    ("smoothing-halved", "label smoothing takes ε/2 for ε", "(1 - eps / 2) * good + eps / 2 * bad"),
+    ("smoothing-sign", "the term of the flipped label is subtracted where it is added", "(1 - eps) * good - eps * bad"),
+    ("smoothing-adds", "the two terms of label smoothing do not sum to 1", "good + eps * bad"),
+)
+_PARTIAL = (
+    ("the policy's difference only, not the reference's", "beta * (pw - pl) - (rw - rl)"),
+    ("the reference's difference only, not the policy's", "pw - pl - beta * (rw - rl)"),
+    ("the chosen answer's log-ratio only", "beta * a - b"),
+    ("the rejected answer's log-ratio only", "a - beta * b"),
+)
+
 
 def _dpo() -> Iterator[Fault]:
     yield from mixed_log_probs()
@@ -28,55 +43,14 @@ def _dpo() -> Iterator[Fault]:
     )
     yield sigmoid_for_log_sigmoid({"good": "z", "bad": "-z"})
     yield missing_minus("loss", "mix")
-    smoothing = "At label_smoothing = 0 smoothing must change nothing. Which term keeps its full weight then?"
-    fix = "(1 - ε) goes with log σ(z), ε with log σ(-z)."
-    yield Fault(
-        "smoothing-reversed",
-        "label smoothing is the wrong way round",
-        smoothing,
-        fix,
-        {"mix": "eps * good + (1 - eps) * bad"},
-    )
-    yield Fault("smoothing-ignored", "label smoothing is taken and not used", smoothing, fix, {"mix": "good"})
-    yield Fault(
-        "smoothing-one-sided",
-        "label smoothing scales the loss and leaves the flipped label out",
-        smoothing,
-        fix,
-        {"mix": "(1 - eps) * good"},
-    )
-    yield Fault(
-        "smoothing-halved",
-        "label smoothing takes ε/2 for ε",
-        smoothing,
-        fix,
-        {"mix": "(1 - eps / 2) * good + eps / 2 * bad"},
-    )
-    yield Fault(
-        "smoothing-sign",
-        "the term of the flipped label is subtracted where it is added",
-        smoothing,
-        fix,
-        {"mix": "(1 - eps) * good - eps * bad"},
-    )
-    partial = (
-        "Double beta in the call, with policy and reference swapped back and forth: which difference does it scale?"
-    )
-    whole = "Multiply the whole difference by beta: β(a - b)."
-    for what, expression in (
-        ("the policy's difference only, not the reference's", "beta * (pw - pl) - (rw - rl)"),
-        ("the reference's difference only, not the policy's", "pw - pl - beta * (rw - rl)"),
-        ("the chosen answer's log-ratio only", "beta * a - b"),
-        ("the rejected answer's log-ratio only", "a - beta * b"),
-    ):
-        yield Fault("beta-partial", f"beta multiplies {what}", partial, whole, {"z": expression})
-    yield Fault(
-        "smoothing-adds",
-        "the two terms of label smoothing do not sum to 1",
-        smoothing,
-        fix,
-        {"mix": "good + eps * bad"},
-    )
+    hint = "At label_smoothing = 0 smoothing must change nothing. Which term keeps its full weight then?"
+    for code, sentence, mix in _SMOOTHING:
+        answer = "(1 - ε) goes with log σ(z), ε with log σ(-z)."
+        yield Fault(code, sentence, hint, answer, {"mix": mix})
+    hint = "Double beta in the call, with policy and reference swapped back and forth: which difference does it scale?"
+    for what, z in _PARTIAL:
+        answer = "Multiply the whole difference by beta: β(a - b)."
+        yield Fault("beta-partial", f"beta multiplies {what}", hint, answer, {"z": z})
     yield MEAN_FOR_SUM
 
 

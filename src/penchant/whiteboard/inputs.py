@@ -163,7 +163,7 @@ def _single_role(words: set[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of the function under test."""
+    """One parameter of the function under test, or a ``"key"`` of a batch that it takes: keys have no order."""
 
     name: str
     kind: str
@@ -224,8 +224,9 @@ def bind(
         return Binding({name: role for name, role in found.items() if role}, only)
     told = {name: role for name, role in found.items() if role in fixed or role == "z0"}
     places = [p.name for p in parameters if p.required and p.name not in told] or required
+    in_order = all(p.kind != "key" for p in parameters)
     for form in forms:
-        if len(form) == len(places):
+        if in_order and len(form) == len(places):
             roles = dict(zip(places, form, strict=True))
             return Binding(roles | {k: v for k, v in told.items() if v and k not in roles}, only)
     example = ",".join(ROLE_NAMES.get(role, role) for role in forms[0])

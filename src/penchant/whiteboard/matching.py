@@ -97,11 +97,13 @@ def _search(observed: np.ndarray, rows: Rows, subject: Subject, free: set[str], 
         return Match(subject, tolerance=tolerance)
     singles = [(fault, _predict(subject, rows, fault.changes)) for fault in subject.faults]
     same = [fault for fault, losses in singles if _agree(observed, losses, tolerance)]
-    if same:
+    fixed = next(
+        (f for f in _fixed(subject, free) if _agree(observed, _predict(subject, _with(rows, f)), tolerance)), None
+    )
+    if same and (fixed is None or same[0].code != "beta-doubled"):  # 0.2 in the text is a beta, not twice the usual one
         return Match(subject, (same[0],), tuple(same[1:]), tolerance=tolerance)
-    for fixed in _fixed(subject, free):
-        if _agree(observed, _predict(subject, _with(rows, fixed)), tolerance):
-            return Match(subject, fixed=fixed, tolerance=tolerance)
+    if fixed is not None:
+        return Match(subject, fixed=fixed, tolerance=tolerance)
     known = [(other, _predict(other, rows | _defaults(other, free))) for other in others(subject)]
     for other, losses in known:
         if _agree(observed, losses, tolerance):

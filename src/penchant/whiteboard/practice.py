@@ -254,7 +254,8 @@ def _standing(progress: Progress, found: Exercise) -> str:
     following = current(progress)
     left = f"Next: {following.name}.py" if following else "All solved"
     end = progress.interview.get(found.name)
-    clock = f" {max(0.0, (end - time.time()) / 60):.1f} minutes left." if end else ""
+    minutes = (end - time.time()) / 60 if end else 0.0
+    clock = (f" {minutes:.1f} minutes left." if minutes > 0 else " The time is up; go on without it.") if end else ""
     return f"{len(progress.solved)} of {len(EXERCISES)} solved. {left}.{clock}"
 
 
@@ -262,7 +263,8 @@ def hint(folder: Path, progress: Progress, found: Exercise) -> str:
     """The next hint, and a note of it in the progress."""
     given = progress.hints.get(found.name, 0)
     if given >= len(found.hints):
-        return f"{found.name}: no more hints. `penchant explain {found.subject}` has the whole page."
+        more = "--reveal" if found.subject in TASKS else f"`penchant explain {found.subject}`"
+        return f"{found.name}: no more hints. {more} says the rest."
     progress.hints[found.name] = given + 1
     progress.write(folder)
     return f"{found.name}, hint {given + 1} of {len(found.hints)}: {found.hints[given]}"

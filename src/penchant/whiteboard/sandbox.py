@@ -25,7 +25,8 @@ from typing import Any
 
 from penchant.errors import InputError
 from penchant.whiteboard.calling import Reply, Target, describe
-from penchant.whiteboard.inputs import Parameter, parameters_of
+from penchant.whiteboard.inputs import Parameter
+from penchant.whiteboard.shapes import Plain, find
 
 MEMORY_BYTES = 2 << 30
 FLOOD_BYTES = 1 << 20
@@ -65,7 +66,11 @@ class Sandbox:
         os.close(request_in)
         os.close(reply_out)
         self._buffer = b""
-        self._receive(START_SECONDS)
+        try:
+            self._receive(START_SECONDS, f"{library} was not imported")
+        except Stopped:
+            self.close()
+            raise
 
     def __enter__(self) -> Sandbox:
         return self
@@ -113,14 +118,14 @@ class Sandbox:
             os.write(self._out, json.dumps(request).encode() + b"\n")
         except BrokenPipeError as error:
             raise Stopped(self._why()) from error
-        return self._receive(self.seconds)
+        return self._receive(self.seconds, "it did not come back", ": there may be a loop that never ends")
 
-    def _receive(self, seconds: float) -> Reply:
+    def _receive(self, seconds: float, what: str, guess: str = "") -> Reply:
         end = time.monotonic() + seconds
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([self._in], [], [], max(0.0, end - time.monotonic()))
             if not ready:
-                raise Stopped(f"it did not come back within {seconds:g} seconds: there may be a loop that never ends")
+                raise Stopped(f"{what} within {seconds:g} seconds{guess}")
             piece = os.read(self._in, 1 << 16)
             if not piece:
                 raise Stopped(self._why())
@@ -201,12 +206,13 @@ def _prepare(library: str) -> None:
         import_module("jax.numpy").zeros(1).block_until_ready()
 
 
-def _load(path: str, name: str) -> Any:
+def _load(path: str, name: str) -> Plain:
     spec = importlib.util.spec_from_file_location("code_under_test", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and typing look a class's names up
     spec.loader.exec_module(module)
-    return getattr(module, name)
+    return find(module, name)
 
 
 def _flooded() -> bool:
@@ -219,8 +225,9 @@ def _serve(requests: Any, replies: Any, library: str) -> None:
         request = json.loads(line)
         if "load" in request:
             try:
-                target = Target(_load(request["load"], request["function"]), library, request["load"])
-                reply: Reply = {"parameters": [(p.name, p.kind, p.required) for p in parameters_of(target.function)]}
+                loss = _load(request["load"], request["function"])
+                target = Target(loss.call, library, request["load"])
+                reply: Reply = {"parameters": [(p.name, p.kind, p.required) for p in loss.parameters]}
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the code under test raises is the finding
                 reply = {"error": describe(error, request["load"])}
         else:

@@ -1,0 +1,132 @@
+"""The shapes that people give a loss, each as one function of named numbers.
+
+A class is a function of its constructor's parameters and its method's. A function that takes a whole batch is a
+function of what it takes out of that batch: the keys and attributes that its own text names.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import linecache
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from penchant.whiteboard.inputs import Parameter, parameters_of, role_of
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A function of named numbers, with its parameters; ``text`` is the function that somebody wrote."""
+
+    call: Callable[..., Any]
+    parameters: list[Parameter]
+    text: Any
+
+
+def find(module: Any, name: str) -> Plain:
+    """What a name in a module stands for: ``loss``, ``Loss``, or ``Trainer.loss``.
+
+    Raises:
+        AttributeError: if there is nothing of that name.
+        TypeError: if it cannot be called.
+    """
+    owner, _, method = name.partition(".")
+    return plain(getattr(module, owner), method)
+
+
+def plain(target: Any, method: str = "") -> Plain:
+    """A function, an object that can be called or a class, as a function of named numbers.
+
+    Args:
+        target: The function, object or class.
+        method: The object's or class's method; ``forward``, else ``__call__``, where left out.
+
+    Raises:
+        TypeError: if it cannot be called.
+    """
+    if inspect.isclass(target):
+        return _of_class(target, method or _called(target))
+    if method:
+        target = getattr(target, method)
+    written = target
+    if not inspect.isroutine(target) and not isinstance(target, functools.partial):
+        written = getattr(target, _called(type(target)), target)
+    return _with_batches(target, written, parameters_of(written))
+
+
+def _called(owner: type) -> str:
+    return "forward" if hasattr(owner, "forward") else "__call__"
+
+
+def _of_class(owner: type, method: str) -> Plain:
+    made, written = parameters_of(owner), getattr(owner, method)
+    used = _with_batches(written, written, parameters_of(written)[1:])
+    own = {parameter.name for parameter in used.parameters}
+
+    def call(*given: Any, **values: Any) -> Any:
+        constants = {p.name: values[p.name] for p in made if p.name in values}
+        rest = {name: value for name, value in values.items() if name not in constants or name in own}
+        return used.call(owner(**constants), *given, **rest)
+
+    constructor = [dataclasses.replace(p, kind="keyword") for p in made if p.name not in own]
+    return Plain(call, [*used.parameters, *constructor], written)
+
+
+def _with_batches(function: Callable[..., Any], written: Any, parameters: list[Parameter]) -> Plain:
+    """The function with each parameter that holds a batch replaced by what the text takes out of it."""
+    taken = _taken_from(written, [p.name for p in parameters if p.required])
+    if not taken:
+        return Plain(function, parameters, written)
+    signature = inspect.signature(written)
+
+    def call(*given: Any, **values: Any) -> Any:
+        for name, build in builders.items():
+            values[name] = build({key: values.pop(key) for key in taken[name] if key in values})
+        return function(*given, **values)
+
+    builders = {name: _builder(signature.parameters[name].annotation, written, taken[name]) for name in taken}
+    keys = [Parameter(key, "key", True) for name in taken for key in taken[name]]
+    return Plain(call, [*keys, *(p for p in parameters if p.name not in taken)], written)
+
+
+def _taken_from(written: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    """By parameter that holds a batch: what is taken out of it, and whether as a ``"key"`` or an ``"attribute"``."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.walk(_tree(written)):
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key))):
+                how = "key"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=str(key))]):
+                how = "key"
+            case ast.Attribute(value=ast.Name(id=name), attr=key) if role_of(key, True) or role_of(key, False):
+                how = "attribute"
+            case _:
+                continue
+        if name in names:
+            found.setdefault(name, {}).setdefault(key, how)
+    return found
+
+
+def _tree(written: Any) -> ast.AST:
+    """The syntax tree of a function's own text; an empty one where there is no text."""
+    function = inspect.unwrap(written.func if isinstance(written, functools.partial) else written)
+    linecache.checkcache()
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # built in, or a lambda in the middle of a line
+        return ast.Module([], [])
+
+
+def _builder(annotation: Any, written: Any, taken: Mapping[str, str]) -> Callable[[dict[str, Any]], Any]:
+    """Makes what the function expects: its own dataclass, a dictionary or an object with attributes."""
+    if isinstance(annotation, str):
+        annotation = getattr(inspect.unwrap(written), "__globals__", {}).get(annotation)
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return lambda values: annotation(**dict.fromkeys(f.name for f in dataclasses.fields(annotation)) | values)
+    return dict if "key" in taken.values() else lambda values: SimpleNamespace(**values)
