@@ -88,14 +88,18 @@ def look_up(program: str, arguments: list[str]) -> None:
     if program == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert all(re.search(rf"^{target}:", makefile, flags=re.M) for target in arguments), arguments
-    elif Path(program).name in ("pip", "penchant", "python3", "python"):
+    elif program in ("accelerate", "torchrun"):
+        known = call(["train", "--help"], told := io.StringIO())
+        own = arguments[arguments.index("penchant") + 2 :]
+        assert known == 0 and all(word in told.getvalue() for word in own if word.startswith("--")), own
+    elif Path(program).name in ("pip", "penchant", "python3", "python", "sh"):
         extras = re.findall(r"\[(\w+)\]", " ".join(arguments))
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         assert all(re.search(rf"^{extra} = \[", project, flags=re.M) for extra in extras), extras
-        scripts = [ROOT / word for word in arguments if word.endswith(".py")]
+        scripts = [ROOT / word for word in arguments if word.endswith((".py", ".sh"))]
         assert all(script.exists() for script in scripts), scripts
     else:
-        assert program in ("accelerate", "true"), f"nothing is known of {program!r}; use a text block"
+        assert program == "true", f"nothing is known of {program!r}; use a text block"
 
 
 @functools.cache

@@ -15,6 +15,14 @@ def dpo(policy_chosen, policy_rejected, ref_chosen, ref_rejected, beta=0.1):
     return np.logaddexp(0, -z).mean()
 """
 
+TRL_DPO = """\
+model_name_or_path: MODEL
+dataset_name: pairs.jsonl
+loss_type: sigmoid
+learning_rate: 1.0e-5
+max_steps: 1
+"""
+
 RULES = """\
 def better(prompt, first, second):
     return "tie" if len(first) == len(second) else "first" if len(first) < len(second) else "second"
@@ -32,6 +40,7 @@ def write_supplies(folder: Path) -> Path:
     write_jsonl(folder / "labelled.jsonl", labelled_rows(24))
     (folder / "prompts.txt").write_text("Name a river.\nWhat is a comet?\n", encoding="utf-8")
     (folder / "my_loss.py").write_text(BY_HAND, encoding="utf-8")
+    (folder / "dpo.yaml").write_text(TRL_DPO, encoding="utf-8")
     (folder / "rules.py").write_text(RULES, encoding="utf-8")
     write_tables(folder)
     return folder

@@ -21,6 +21,15 @@ def test_the_methods_that_a_trl_user_is_sent_to_exist():
     assert set(named) <= set(METHODS)
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_all_code_stands_in_a_block_that_is_run_or_called_text(page):
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^```(\S*)", text, flags=re.M)
+    assert set(fences[::2]) <= {"python", "console", "text", "{toctree}", "{include}"}
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    assert re.findall(r"\n\n    \S.*", re.sub(r"<!--.*?-->", "", outside, flags=re.S)) == []
+
+
 @pytest.mark.slow
 def test_the_site(tmp_path):
     pytest.importorskip("furo")
