@@ -98,6 +98,24 @@ def convert() -> str:
     return "\n".join([what, "", *_commands(measured, "to")])
 
 
+def score() -> str:
+    """What scoring a table of log-probs costs, by file format, for one method and for all that fit its columns."""
+    measured = json.loads((RESULTS / "score.json").read_text())
+    lines = [
+        f"{measured['rows']:,} pairs, on one core, pyarrow {measured['pyarrow']}:",
+        "",
+        "| file | MB | `--method` | wall seconds | processor seconds | all runs | peak MB |",
+        "|" + " --- |" * 7,
+    ]
+    for found in measured["results"]:
+        runs = ", ".join(f"{seconds:.2f}" for seconds in found["all_seconds"])
+        lines.append(
+            f"| `{found['file']}` | {found['megabytes']:.0f} | {found['method']} | {found['seconds']:.2f} | "
+            f"{found['cpu_seconds']:.2f} | {runs} | {found['peak_rss_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def _commands(measured: dict[str, Any], name: str) -> list[str]:
     columns = ("cores", "wall seconds", "MB/s", "processor seconds", "MB/s of processor time", "load", "peak MB")
     lines = [f"| {name} | {' | '.join(columns)} |", "|" + " --- |" * (1 + len(columns))]
