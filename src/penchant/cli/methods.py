@@ -82,7 +82,7 @@ def _in_full(method: Method) -> str:
         "paper": f"{method.paper.title}. {method.paper}" if method.paper else "-",
     }
     body = "\n".join(f"  {key:<10} {value}" for key, value in lines.items())
-    return f"{method.name}: {method.key_difference}\n{body}\n\n{LEGEND}"
+    return f"{method.name}: {method.key_difference}\n{body}\n\n{_legend([method])}"
 
 
 HEADINGS = (
@@ -98,7 +98,7 @@ HEADINGS = (
 LEGEND = (
     "a, b: log-ratio policy/reference of the chosen, rejected answer; r: of a single answer; "
     "p̄: log-prob per token; m, n: tokens of the chosen, rejected answer; s_w, s_l: their ratings; "
-    "odds = P/(1-P) with P = exp(p̄); ?: a default whose published value is not confirmed"
+    "odds = P/(1-P) with P = exp(p̄)"
 )
 
 
@@ -117,13 +117,19 @@ def cells(method: Method) -> tuple[str, ...]:
     )
 
 
+def _legend(found: Iterable[Method]) -> str:
+    """What the table's letters mean, and its question mark where there is one."""
+    from penchant.objectives.catalogue import MEANING, UNCONFIRMED
+
+    return f"{LEGEND}; {MEANING}" if any(method.name in UNCONFIRMED for method in found) else LEGEND
+
+
 def _defaults(method: Method, constants: dict[str, Any]) -> str:
     """Constants with their defaults; a question mark behind those that no source confirms."""
-    from penchant.objectives.catalogue import UNCONFIRMED, shown
+    from penchant.objectives.catalogue import mark, shown
 
-    open_ = UNCONFIRMED.get(method.name, ())
     return ", ".join(
-        f"{shown(name)}={round(value, 4) if isinstance(value, float) else value}{'?' if name in open_ else ''}"
+        f"{shown(name)}={round(value, 4) if isinstance(value, float) else value}{mark(method.name, name)}"
         for name, value in constants.items()
     )
 
@@ -138,13 +144,14 @@ def as_markdown(*names: str) -> str:
     from penchant.objectives import METHODS
 
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
-    for method in [METHODS[name] for name in names] or METHODS.values():
+    found = [METHODS[name] for name in names] or list(METHODS.values())
+    for method in found:
         name, *rest, constants, _ = cells(method)
         rest[-1] = "`" + rest[-1].replace("|", "\\|") + "`"
         source = published(method)
         paper = f"[{source.authors} {source.year}]({source.link})"
         lines.append("| " + " | ".join([f"**{name}**", *rest, constants, paper]) + " |")
-    return "\n".join([*lines, "", LEGEND])
+    return "\n".join([*lines, "", _legend(found)])
 
 
 def as_groups() -> str:

@@ -68,8 +68,8 @@ def alpha_dpo_loss(
     gap_mean: Values,
     gap_std: Values,
     beta: float = 2.5,
-    gamma: float = 0.5,
-    alpha: float = 0.1,
+    gamma: float = 0.375,
+    alpha: float = 0.125,
     *,
     reduction: str = "mean",
 ) -> Result:
@@ -83,7 +83,7 @@ def alpha_dpo_loss(
         Wu et al. (2024), AlphaDPO: Adaptive Reward Margin is What Direct Preference Optimization Needs,
         arXiv:2410.10148.
 
-    >>> round(alpha_dpo_loss(-12.0, -30.0, -14.0, -29.0, 8, 15, 0.1, 0.2, beta=2.0), 12)
+    >>> round(alpha_dpo_loss(-12.0, -30.0, -14.0, -29.0, 8, 15, 0.1, 0.2, 2.0, 0.5, 0.1), 12)
     0.516367868839
     """
     logps = (policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
@@ -102,8 +102,8 @@ def alpha_dpo_grad(
     gap_mean: Values,
     gap_std: Values,
     beta: float = 2.5,
-    gamma: float = 0.5,
-    alpha: float = 0.1,
+    gamma: float = 0.375,
+    alpha: float = 0.125,
 ) -> PairGrad:
     r"""Derivatives of :func:`alpha_dpo_loss` by the policy's log-probs; arguments and errors are the loss's.
 

@@ -84,7 +84,7 @@ def dro_loss(
         log_ratio: Shape ``(answers,)`` or scalar; policy minus reference log-prob of the answer, nats.
         score: Rating of the answer; higher is better.
         prompt_value: V of the answer's prompt, in the rating's unit; carries a gradient.
-        beta: > 0; the paper's tau; the strength of the pull to the reference.
+        beta: > 0; the paper's tau, 1 there; the strength of the pull to the reference.
         reduction: ``"none"`` for shape ``(answers,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

@@ -71,8 +71,8 @@ def alpha_dpo_loss(
     gap_mean: Array,
     gap_std: Array,
     beta: float = 2.5,
-    gamma: float = 0.5,
-    alpha: float = 0.1,
+    gamma: float = 0.375,
+    alpha: float = 0.125,
     *,
     reduction: str = "mean",
 ) -> Array:
@@ -83,8 +83,8 @@ def alpha_dpo_loss(
 
     :math:`\bar p` is a log-prob per token; M and S are the running mean and standard deviation of g, kept by the loop
     (the authors move them by a tenth of the way to each batch's). gamma and alpha stand outside beta, as in SimPO's
-    formula; the authors' code has both inside, so that its numbers times beta are these. Its recipes: beta 2.5 with
-    gamma 0.375 and alpha 0.125 (Mistral 7B), 1.5 and 0.5 (Llama 3 8B).
+    formula; the authors' code has both inside, so that its numbers times beta are these. The defaults are its recipe for
+    Mistral 7B; that for Llama 3 8B has gamma 1.5 and alpha 0.5.
 
     Args:
         policy_chosen_logps: Shape ``(pairs,)`` or scalar; nats, summed over the chosen answer's tokens.
@@ -111,7 +111,7 @@ def alpha_dpo_loss(
         arXiv:2410.10148.
 
     Example:
-        >>> round(alpha_dpo_loss(-12.0, -30.0, -14.0, -29.0, 8, 15, 0.1, 0.2, beta=2.0), 9)
+        >>> round(alpha_dpo_loss(-12.0, -30.0, -14.0, -29.0, 8, 15, 0.1, 0.2, 2.0, 0.5, 0.1), 9)
         0.516367869
     """
     chosen, rejected = (

@@ -33,8 +33,8 @@ def tpo_loss(
         rejected_logps: The same for the rejected answer.
         gold_logps: The same for the gold answer.
         gold_lengths: Tokens of the gold answer, exactly those summed.
-        beta: > 0; 0.01 in the paper.
-        alpha: Weight of the imitation; 1 in the paper.
+        beta: > 0; 0.01 in TRL's recipe, 0.1 in the authors' first script.
+        alpha: Weight of the imitation; 1 in TRL's recipe, 0.5 in the authors' first script.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -81,7 +81,7 @@ def tpo_l_loss(
         gold_lengths: Tokens of the gold answer, exactly those summed.
         beta: > 0; the defaults of beta and gamma are SimPO's.
         gamma: Target margin of rewards.
-        alpha: Weight of the imitation; 1 in the paper.
+        alpha: Weight of the imitation; 1 in TRL's trainer.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

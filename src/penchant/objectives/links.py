@@ -37,7 +37,7 @@ def ipo_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, *, reduc
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the paper's tau, 0.1 typical.
+        beta: > 0; the paper's tau; 0.1 is TRL's default.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

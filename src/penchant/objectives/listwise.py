@@ -73,8 +73,8 @@ def d2o_loss(
         policy_list_logps: Shape ``(lists, answers)``, or ``(answers,)`` for one list, the bad answer last; nats, summed
             over each answer's tokens.
         ref_list_logps: The same under the references; carries no gradient.
-        beta: > 0; weight of the own answers' mean log-ratio.
-        alpha: Weight of the bad answer's log-ratio.
+        beta: > 0; weight of the own answers' mean log-ratio; 0.1 in the paper.
+        alpha: Weight of the bad answer's log-ratio; 0.1 in the paper.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

@@ -79,8 +79,9 @@ def dr_dpo_loss(log_ratio_w: Array, log_ratio_l: Array, beta: float = 0.1, beta_
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; 0.1 in the paper.
-        beta_prime: > 0; towards infinity the loss becomes DPO's mean, towards 0 the smallest pair's loss.
+        beta: > 0; 0.1 in the authors' code.
+        beta_prime: > 0; 1 in the authors' code; towards infinity the loss becomes DPO's mean, towards 0 the smallest
+            pair's loss.
 
     Returns:
         One number in nats, at most DPO's mean; log 2 when policy and reference agree.
@@ -247,7 +248,7 @@ def focal_dpo_loss(
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
-        focus: >= 0; the paper's gamma, 0.05; 0 is DPO.
+        focus: >= 0; the paper's gamma; 0 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

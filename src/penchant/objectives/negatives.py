@@ -30,7 +30,7 @@ def npo_loss(
 
     Args:
         log_ratio_l: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the rejected answer, nats.
-        beta: > 0; 0.1 in the paper.
+        beta: > 0; 0.1 in the authors' code.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -69,12 +69,12 @@ def simnpo_loss(
     Args:
         rejected_logps: Shape ``(pairs,)`` or scalar; nats, summed over the rejected answer's tokens.
         rejected_lengths: Tokens of the rejected answer, at least 1 and exactly those summed (end-of-turn included).
-        beta: > 0; 2.5 typical.
-        gamma: Margin; 0 in the paper.
+        beta: > 0; 2.5 and 4.5 in the authors' two recipes for TOFU.
+        gamma: Margin; 0 in the authors' code.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
-        The loss in nats, scaled by 2/beta as in the paper.
+        The loss in nats, scaled by 2/beta as in NPO.
 
     Raises:
         InputError: if shapes disagree, a length is below 1, the batch is empty, or a constant is out of its domain.

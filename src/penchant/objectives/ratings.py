@@ -87,7 +87,7 @@ def modpo_loss(
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         margin: What the chosen answer's score must lead by, same shape; in the unit of beta times nats.
-        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
+        beta: > 0; 0.1 in the authors' code.
         objective_weight: In (0, 1]; this objective's share among all, the paper's w_k.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -131,7 +131,7 @@ def rebel_loss(
         log_ratio_l: The same for the rejected answer.
         chosen_scores: Rating of the chosen answer, same shape; higher is better, in the ratings' own unit.
         rejected_scores: The same for the rejected answer.
-        eta: > 0; nats of log-ratio per unit of rating, the inverse of beta.
+        eta: > 0; nats of log-ratio per unit of rating, the inverse of beta; 1 in the code of REBEL's authors.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -177,8 +177,8 @@ def reward_aware_loss(
         log_ratio_l: The same for the rejected answer.
         chosen_scores: Rating of the chosen answer, same shape; higher is better, in the ratings' own unit.
         rejected_scores: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
-        eta: > 0; nats of preference per unit of rating.
+        beta: > 0; 0.1 is DPO's value; NVIDIA's NeMo-Aligner has 0.2.
+        eta: > 0; nats of preference per unit of rating; 1 in NeMo-Aligner.
         distance: ``"backward_kl"``, ``"forward_kl"`` or ``"squared"``.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

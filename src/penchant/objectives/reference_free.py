@@ -86,7 +86,7 @@ def alphapo_loss(
         rejected_lengths: The same for the rejected answer.
         beta: > 0; 2.5 to 10 in the paper.
         gamma: Target margin of rewards; a tenth of beta here.
-        alpha: Bend of the reward; 0.25 typical, 0 is SimPO.
+        alpha: Bend of the reward; 0.25 in TRL's example, 0 is SimPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -215,7 +215,7 @@ def repo_loss(
         rejected_logps: The same for the rejected answer.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
         rejected_lengths: The same for the rejected answer.
-        gamma: Target margin, nats per token; 0.6 typical.
+        gamma: Target margin, nats per token; 0.6 in the authors' recipe for Llama 3 8B, 0.4 in that for Mistral 7B.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -254,8 +254,8 @@ def slic_loss(
     Args:
         chosen_logps: Shape ``(pairs,)`` or scalar; nats, summed over the chosen answer's tokens.
         rejected_logps: The same for the rejected answer.
-        delta: Margin in nats; 1 typical.
-        lambda_: >= 0; weight of the likelihood (the paper gives no number).
+        delta: Margin in nats; 1 in HALOs.
+        lambda_: >= 0; weight of the likelihood; 0.1 in HALOs.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

@@ -37,7 +37,7 @@ def rao_kupper_loss(
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         is_tie: True where neither answer was preferred, same shape.
-        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
+        beta: > 0; 0.1 is among the paper's values.
         tie_margin: > 0; alpha, log 3 in the paper: equals tie half of the time.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
@@ -84,7 +84,7 @@ def davidson_loss(
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         is_tie: True where neither answer was preferred, same shape.
-        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
+        beta: > 0; 0.1 is among the paper's values.
         nu: > 0; 1 in the paper: equals tie half of the time. Towards 0 wins cost what they do in DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

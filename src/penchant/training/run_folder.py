@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 import penchant
 from penchant.errors import InputError
 from penchant.objectives import Method, get_method
+from penchant.objectives.catalogue import MEANING, mark, shown
 from penchant.training.checkpoints import checkpoints, write_whole
 from penchant.training.config import PreferenceConfig
 from penchant.training.options import FIXED_ON_RESUME
@@ -108,7 +109,10 @@ def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, An
 def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str], command: str) -> None:
     """The model card: what was trained on what, how, and the exact command."""
     method = get_method(config.method)
-    constants = ", ".join(f"{name}={value}" for name, value in config.full_constants.items())
+    values = config.full_constants
+    marks = {name: mark(method.name, name) if name not in config.constants else "" for name in values}
+    constants = ", ".join(f"{shown(name)}={value}{marks[name]}" for name, value in values.items())
+    unsure = f" ({MEANING})" if any(marks.values()) else ""
     lines = [
         "---",
         "library_name: " + ("peft" if config.lora else "transformers"),
@@ -116,7 +120,7 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
         "---",
         f"# {folder.name}",
         "",
-        f"Trained with {_cited(method)}{f', {constants}' if constants else ''}, by penchant {penchant.__version__}.",
+        f"Trained with {_cited(method)}{f', {constants}' if constants else ''}{unsure}, by penchant {penchant.__version__}.",
         "",
         *(f"- **{name}**: {value}" for name, value in facts.items()),
         "",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.objectives.catalogue import Method, get_method
+from penchant.objectives.catalogue import MEANING, UNCONFIRMED, Method, get_method, mark
 from penchant.vocabulary import CONSTANTS, TERMS
 from penchant.whiteboard import derivative, examples
 from penchant.whiteboard.advice import ADVICE
@@ -248,7 +248,8 @@ def _constants(method: Method) -> str:
         if name in CONSTANTS and prose and name in prose.values:
             told = f"{CONSTANTS[name].domain}; {prose.values[name]}"
         meaning = f"{CONSTANTS[name].meaning}; " if name in CONSTANTS and name != "alpha" else ""
-        lines.append(f"- {name.rstrip('_')} = {value}: {meaning}{told}")
+        lines.append(f"- {name.rstrip('_')} = {value}{mark(method.name, name)}: {meaning}{told}")
+    lines += ["", MEANING] if method.name in UNCONFIRMED else []
     return "\n".join(lines) or "None."
 
 

@@ -26,10 +26,10 @@ from penchant.objectives.catalogue import (
 from penchant.objectives.catalogue.method import Method, Paper, shown
 from penchant.objectives.catalogue.mix import mix
 from penchant.objectives.catalogue.own import method_from_file, own_method
-from penchant.objectives.catalogue.unconfirmed import UNCONFIRMED
+from penchant.objectives.catalogue.unconfirmed import MEANING, UNCONFIRMED, mark
 from penchant.records import Array
 
-__all__ = ["METHODS", "OTHER_NAMES", "UNCONFIRMED", "Method", "Paper", "get_method", "shown"]
+__all__ = ["MEANING", "METHODS", "OTHER_NAMES", "UNCONFIRMED", "Method", "Paper", "get_method", "mark", "shown"]
 
 _PAGES = (
     logistic,
@@ -54,8 +54,20 @@ METHODS: dict[str, Method] = {method.name: method for page in _PAGES for method 
 """Every method by name, in the order of the pages."""
 
 
-OTHER_NAMES = {"tdpo2": "tdpo"}
-"""Names that papers use for methods that the catalogue has under another."""
+OTHER_NAMES = {
+    "rdpo": "robust_dpo",
+    "focalpo": "focal_dpo",
+    "sigmoid_norm": "ln_dpo",
+    "dpo_norm": "ln_dpo",
+    "iterative_rpo": "dpo_nll",
+    "truncated_quadratic": "squared_hinge",
+    "tdpo2": "tdpo",
+    "aot_paired": "aot",
+    "infonca": "info_nca",
+    "exo_rw": "exo_list",
+    "lipo_lambda": "lipo",
+}
+"""Names that papers and other libraries use for methods that the catalogue has under another."""
 
 
 def get_method(name: str | Callable[..., Array]) -> Method:
