@@ -18,6 +18,7 @@ from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_
 from penchant.training import PreferenceConfig, PreferenceTrainer
 from penchant.training.class_weights import weight_report
 from penchant.training.inputs import terms_of_data
+from penchant.training.run_folder import write_card
 from penchant.training.running import Running
 
 OPTIONS = {
@@ -161,6 +162,13 @@ def test_a_margin_is_taken_from_the_score(trainers, tiny_tokenizer, name):
         assert found > plain and len(order) == 4 and margin.max() > 0
         return
     assert found == pytest.approx(expected, rel=1e-5) and found > plain
+
+
+def test_the_model_card_marks_a_default_that_no_source_confirms(tmp_path):
+    for constants, told in (({}, "lambda=0.1? (?: a default"), ({"lambda_": 0.1}, "lambda=0.1, by penchant")):
+        config = PreferenceConfig(output_dir=str(tmp_path), method="asft", use_cpu=True, constants=constants)
+        write_card(tmp_path, config, {}, "penchant train")
+        assert told in (tmp_path / "README.md").read_text()
 
 
 def test_a_sum_is_shown_by_the_rewards_of_its_parts(trainers, tiny_tokenizer):

@@ -11,6 +11,7 @@ import torch
 from penchant import numpy as oracle
 from penchant.errors import InputError
 from penchant.objectives import METHODS
+from penchant.objectives.catalogue import MEANING
 from penchant.whiteboard import derivative, examples
 from penchant.whiteboard.advice import ADVICE
 from penchant.whiteboard.diagram import draw
@@ -152,3 +153,9 @@ def test_constants_are_told_in_the_docstring_words() -> None:
     assert "0.3 in the paper" in told and "lambda = 50.0" in told
     told = next(section.text for section in explain("r_dpo") if section.title == "Constants")
     assert "what one more token is taken to be worth" in told.lower() and "docstring" not in told
+
+
+def test_a_default_that_no_source_confirms_is_marked_and_the_mark_explained():
+    page = as_text(explain("asft"), "asft")
+    assert "- lambda = 0.1?: " in page and MEANING in page
+    assert "?" not in next(section.text for section in explain("npo") if section.title == "Constants")

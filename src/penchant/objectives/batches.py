@@ -83,8 +83,8 @@ def alpha_dpo_loss(
 
     :math:`\bar p` is a log-prob per token; M and S are the running mean and standard deviation of g, kept by the loop
     (the authors move them by a tenth of the way to each batch's). gamma and alpha stand outside beta, as in SimPO's
-    formula; the authors' code has both inside, so that its numbers times beta are these. The defaults are its recipe for
-    Mistral 7B; that for Llama 3 8B has gamma 1.5 and alpha 0.5.
+    formula; the authors' code has both inside, so that its numbers times beta are these. The defaults are its recipe
+    for Mistral 7B; that for Llama 3 8B has gamma 1.5 and alpha 0.5.
 
     Args:
         policy_chosen_logps: Shape ``(pairs,)`` or scalar; nats, summed over the chosen answer's tokens.

@@ -39,8 +39,8 @@ def info_nca_loss(
         ref_list_logps: The same under the reference; carries no gradient.
         list_scores: Ratings of the answers, same shape; higher is better.
         beta: > 0; 0.01 in the paper.
-        temperature: > 0; alpha, in the ratings' unit. The authors' recipe has 1e-4, at which the best answer is the whole
-            target.
+        temperature: > 0; alpha, in the ratings' unit. The authors' recipe has 1e-4, at which the best answer is all of
+            the target.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -85,8 +85,8 @@ def nca_list_loss(
         ref_list_logps: The same under the reference; carries no gradient.
         list_scores: Ratings of the answers, same shape; higher is better.
         beta: > 0; 0.01 in the paper.
-        temperature: > 0; alpha, in the ratings' unit. The authors' recipe has 1e-4, at which the best answer is the whole
-            target.
+        temperature: > 0; alpha, in the ratings' unit. The authors' recipe has 1e-4, at which the best answer is all of
+            the target.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -263,8 +263,8 @@ def rrhf_loss(
             tokens.
         list_lengths: Tokens of the answers, exactly those summed.
         list_scores: Ratings of the answers, same shape; higher is better.
-        alpha: Weight of fine-tuning on the best answer (the first of the best). The authors' code multiplies the other term
-            by 100 instead.
+        alpha: Weight of fine-tuning on the best answer (the first of the best). The authors' code multiplies the other
+            term by 100 instead.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

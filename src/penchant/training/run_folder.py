@@ -111,8 +111,8 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
     method = get_method(config.method)
     values = config.full_constants
     marks = {name: mark(method.name, name) if name not in config.constants else "" for name in values}
-    constants = ", ".join(f"{shown(name)}={value}{marks[name]}" for name, value in values.items())
-    unsure = f" ({MEANING})" if any(marks.values()) else ""
+    constants = "".join(f", {shown(name)}={value}{marks[name]}" for name, value in values.items())
+    constants += f" ({MEANING})" if any(marks.values()) else ""
     lines = [
         "---",
         "library_name: " + ("peft" if config.lora else "transformers"),
@@ -120,7 +120,7 @@ def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str],
         "---",
         f"# {folder.name}",
         "",
-        f"Trained with {_cited(method)}{f', {constants}' if constants else ''}{unsure}, by penchant {penchant.__version__}.",
+        f"Trained with {_cited(method)}{constants}, by penchant {penchant.__version__}.",
         "",
         *(f"- **{name}**: {value}" for name, value in facts.items()),
         "",

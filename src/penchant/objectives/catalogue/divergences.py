@@ -50,7 +50,8 @@ METHODS = (
         "-log σ(clip(β(φ(a) - φ(b)))), φ(r) = e^r + r",
         Paper(
             "Huang et al.",
-            "Correcting the Mythos of KL-Regularization: Direct Alignment without Overoptimization",
+            "Correcting the Mythos of KL-Regularization: Direct Alignment without Overoptimization via Chi-Squared "
+            "Preference Optimization",
             2024,
             "2407.13399",
         ),

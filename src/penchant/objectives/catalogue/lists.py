@@ -21,7 +21,12 @@ METHODS = (
         plackett_luce_loss,
         "DPO on whole rankings",
         "Σ_k log Σ_{j≥k} exp(s_j - s_k), s = β r, best answer first",
-        Paper("Rafailov et al.", "Direct Preference Optimization", 2023, "2305.18290"),
+        Paper(
+            "Rafailov et al.",
+            "Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
+            2023,
+            "2305.18290",
+        ),
     ),
     Method(
         "info_nca",

@@ -18,7 +18,12 @@ METHODS = (
         dpo_loss,
         "the canonical form: logistic loss on the difference of log-ratios",
         "-log σ(β(a - b))",
-        Paper("Rafailov et al.", "Direct Preference Optimization", 2023, "2305.18290"),
+        Paper(
+            "Rafailov et al.",
+            "Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
+            2023,
+            "2305.18290",
+        ),
     ),
     Method(
         "cdpo",

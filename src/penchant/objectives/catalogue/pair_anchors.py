@@ -18,7 +18,12 @@ METHODS = (
         apo_zero_loss,
         "chosen up and rejected down from the reference, both bounded",
         "σ(-βa) + σ(βb)",
-        Paper("D'Oosterlinck et al.", "Anchored Preference Optimization and Contrastive Revisions", 2024, "2408.06266"),
+        Paper(
+            "D'Oosterlinck et al.",
+            "Anchored Preference Optimization and Contrastive Revisions: Addressing Underspecification in Alignment",
+            2024,
+            "2408.06266",
+        ),
     ),
     Method(
         "nca",

@@ -1,7 +1,8 @@
 """Defaults that no source at hand confirms: recalled from the paper, or our own choice where the paper leaves it open.
 
-All other defaults were read in the authors' code or paper, in a reference implementation or in a documented reproduction
-of the paper. A default is taken off this list by whoever has read it in the source; the loss's docstring then says where.
+All other defaults were read in the authors' code or paper, in a reference implementation or in a documented
+reproduction of the paper. A default is taken off this list by whoever has read it in the source, and says where in the
+loss's docstring.
 """
 
 from __future__ import annotations
