@@ -25,7 +25,7 @@ OPTIONS = {
     "length_normalize": {"length_normalize": True},
     "weighted": {"weighted": True},
     "margins": {"margins": True},
-    "beta_end": {"beta_end": 0.3},
+    "beta_end": {"beta_end": 0.37},
     "z_ref": {"z_ref": "ema"},
     "reference_store": {"reference_store": "store"},
     "no_reference": {"reference": "none"},
@@ -72,29 +72,36 @@ def trainers(tiny_tokenizer, tmp_path_factory):
     return make
 
 
-def token_rows(method, tokenizer, **switches):
+def token_rows(method, tokenizer, *, weighted=False, margins=False):
     """Four rows of text with everything that a method may ask for, read and tokenised as a run does it."""
-    terms = terms_of_data(method, weighted=False, **switches)
+    terms = terms_of_data(method, weighted=weighted, margins=margins)
     style, settings = PromptStyle.of(tokenizer, "auto"), EncodeSettings()
     if method.data == "lists":
-        return encode_lists(read_lists(list_rows(4), terms=terms).rows, style, settings).rows
+        return encode_lists(read_lists(_heavy(list_rows(4)), terms=terms).rows, style, settings).rows
     if method.data == "answers":
-        return encode_answers(read_preferences(labelled_rows(4), unpaired=True, terms=terms).rows, style, settings).rows
+        labelled = _heavy(labelled_rows(4))
+        return encode_answers(read_preferences(labelled, unpaired=True, terms=terms).rows, style, settings).rows
     rows = token_weighted(gold_rows(4), tokenizer)
     terms = [*terms, "is_tie"]  # else ties are left out
     return encode_pairs(read_preferences(rows, unpaired=False, terms=terms).rows, style, settings).rows
 
 
+def _heavy(rows):
+    """The rows with a weight each."""
+    return [row | {"weight": 0.5 + index} for index, row in enumerate(rows)]
+
+
 def step(trainer, name, rows, **settings):
     """The loss and gradient of one step by a method."""
     trainer.method, trainer.args.method, trainer.running = get_method(name), name, Running()
+    before = {option: getattr(trainer.args, option) for option in settings}
     for option, value in settings.items():
         setattr(trainer.args, option, value)
     trainer.model.zero_grad()
     loss = trainer.training_step(trainer.model, {"rows": rows})
     metrics = trainer.meter.take(trainer.accelerator)
-    for option in settings:
-        setattr(trainer.args, option, False)
+    for option, value in before.items():
+        setattr(trainer.args, option, value)
     return loss.item(), sum(p.grad.square().sum() for p in trainer.model.parameters() if p.grad is not None), metrics
 
 
@@ -132,6 +139,24 @@ def test_every_option_is_taken_or_refused_in_words(tmp_path, name, option):
     if option == "reference_store":
         reads = [name for name in method.inputs if name.endswith(("_kl", "_entropy"))]
         assert taken == (method.needs_reference and not reads)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["length_normalize", "weighted", "margins", "beta_end", "z_ref"])
+@pytest.mark.parametrize("name", METHODS)
+def test_an_option_that_is_taken_changes_the_loss(trainers, tiny_tokenizer, tmp_path, monkeypatch, name, option):
+    setting = {"z_ref": "1.5"} if option == "z_ref" else OPTIONS[option]
+    try:
+        PreferenceConfig(output_dir=str(tmp_path), method=name, use_cpu=True, **setting)
+    except InputError:
+        return  # refused, which the test before holds to its words
+    columns = {"weighted": option == "weighted", "margins": option == "margins"}
+    rows = token_rows(METHODS[name], tiny_tokenizer, **columns)
+    trainer = trainers(METHODS[name].data)
+    monkeypatch.setattr(trainer.state, "max_steps", 2)
+    monkeypatch.setattr(trainer.state, "global_step", 1)  # the last step, at which beta has reached its end
+    before, after = (step(trainer, name, rows, **given)[:2] for given in ({}, setting))
+    assert any(old != pytest.approx(float(new), rel=1e-6) for old, new in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("name", ["dpo", "simpo", "ipo", "alphapo", "aot", "tpo_l"])

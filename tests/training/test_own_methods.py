@@ -128,6 +128,8 @@ def test_which_functions_couple_rows(file):
         ("0.8*dpo +", ("cannot be read",)),
         ("dpo*0.5", ("cannot be read",)),
         ("-1*dpo + ipo", ("cannot be read",)),
+        ("dpo - ipo", ("cannot be read", "Write sums like")),
+        ("+".join(["dpo"] * 5000), ("cannot be read",)),
         ("0*dpo + ipo", ("above 0",)),
         ("dpo + kto", ("different rows",)),
         ("dpo + dop", ("no method 'dop'",)),

@@ -82,7 +82,7 @@ def get_method(name: str | Callable[..., Array]) -> Method:
         return own_method(name)
     if isinstance(name, str) and ".py:" in name:
         return method_from_file(name)
-    if isinstance(name, str) and any(sign in name for sign in "*+("):
+    if isinstance(name, str) and any(sign in name for sign in ("*", "+", "(", " - ")):
         return mix(name, get_method)
     known = OTHER_NAMES.get(name, name) if isinstance(name, str) else ""
     if known not in METHODS:

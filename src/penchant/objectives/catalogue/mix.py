@@ -34,10 +34,10 @@ def mix(text: str, lookup: Callable[[str], Method]) -> Method:
         InputError: if the text is no such sum, or its parts do not go together.
     """
     try:
-        tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError) as error:
+        summands = list(_summands(ast.parse(text, mode="eval").body))
+    except (SyntaxError, ValueError, RecursionError) as error:
         raise InputError("the sum of methods cannot be read", where="--method", got=shorten(text), fix=_HOW) from error
-    parts = [_part(node, text, lookup) for node in _summands(tree)]
+    parts = [_part(node, text, lookup) for node in summands]
     kinds = {part.method.data for part in parts}
     if len(kinds) > 1:
         listed = ", ".join(f"{part.method.name}: {part.method.data}" for part in parts)

@@ -78,7 +78,7 @@ def settled(method: Method, array: Callable[[list[float]], Array]) -> Method:
         whole = method.loss(**rows, **options)
         alone = method.loss(**{name: value[:1] for name, value in rows.items()}, **options)
         shape = tuple(getattr(whole, "shape", ()))
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+    except Exception as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
         raise InputError(f"the loss fails on three rows of {kind} arrays: {cause}", where=method.name) from error
     if shape not in (((), (3,)) if method.couples_rows else ((3,),)):
