@@ -4,7 +4,8 @@
 #   sh on_policy.sh MODEL PROMPTS HELD_OUT [FOLDER]
 #
 # Every step goes on where a kill stopped it. May be set: SAMPLES (answers to a prompt), MATCHES (answers to a held-out
-# prompt), TOKENS (of an answer), BATCH (answers drawn at once), TRAIN (options of penchant train).
+# prompt), TOKENS (of an answer), BATCH (answers drawn at once), DTYPE (of the weights that answer), TRAIN (options of
+# penchant train).
 set -eu
 model=$1 prompts=$2 held_out=$3 folder=${4:-runs/on_policy}
 rule=$(dirname "$0")/concise.py:better
@@ -12,7 +13,8 @@ penchant() { "${PYTHON:-python3}" -m penchant "$@"; }
 
 # 1. Several answers to each prompt, at a temperature at which they differ.
 penchant sample --model "$model" --prompts "$prompts" --output "$folder/answers.jsonl" \
-    --samples "${SAMPLES:-4}" --max-new-tokens "${TOKENS:-96}" --batch-size "${BATCH:-32}" --temperature 1.0
+    --samples "${SAMPLES:-4}" --max-new-tokens "${TOKENS:-96}" --batch-size "${BATCH:-32}" \
+    --dtype "${DTYPE:-float32}" --temperature 1.0
 
 # 2. Each two of them before the judge, in both orders; what it prefers is a pair to train on.
 penchant judge "$folder/answers.jsonl" --rule "$rule" --output "$folder/pairs.jsonl" --cache "$folder/judge-cache"
@@ -27,5 +29,6 @@ fi
 
 # 4. Old and new model on prompts that neither was trained on, before the same judge; the run's report has it too.
 penchant compare "$folder/run" "$model" --prompts "$held_out" --judge "$rule" --output "$folder/compare" \
-    --cache "$folder/judge-cache" --samples "${MATCHES:-1}" --max-new-tokens "${TOKENS:-96}" --batch-size "${BATCH:-32}"
+    --cache "$folder/judge-cache" --samples "${MATCHES:-1}" --max-new-tokens "${TOKENS:-96}" --batch-size "${BATCH:-32}" \
+    --dtype "${DTYPE:-float32}"
 penchant report "$folder/run" --comparison "$folder/compare"

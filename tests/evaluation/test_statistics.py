@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from penchant.evaluation import statistics
-from penchant.evaluation.statistics import ClusterBootstrap, RunningMean, mcnemar, wilson_of_sum
+from penchant.evaluation.statistics import ClusterBootstrap, RunningMean, higher_share, mcnemar, wilson_of_sum
 
 
 def test_running_mean_is_students_interval_however_the_rows_are_cut():
@@ -61,3 +63,18 @@ def test_prompts_put_together_at_random_give_the_same_intervals(monkeypatch):
     single = ClusterBootstrap(prompts).ratio(values)
     assert grouped.value == single.value
     assert grouped.high - grouped.low == pytest.approx(single.high - single.low, rel=0.07)
+
+
+def test_how_often_one_is_higher_is_counted_and_its_interval_covers_the_truth():
+    """Normal samples whose means differ: the truth is Phi(d / sqrt 2); 95 % of the intervals hold it, or a few more."""
+    draw = np.random.default_rng(0)
+    few, other = draw.normal(0.5, 1, 7).round(1), draw.normal(0, 1, 9).round(1)
+    by_hand = np.mean([(one > two) + 0.5 * (one == two) for one in few for two in other])
+    assert higher_share(few, other).value == pytest.approx(by_hand)
+    for d, m, n in ((0.0, 20, 20), (1.0, 15, 40), (3.0, 20, 20)):
+        truth = NormalDist().cdf(d / 2**0.5)
+        found = [higher_share(draw.normal(d, 1, m), draw.normal(0, 1, n)) for _ in range(400)]
+        assert np.mean([share.low <= truth <= share.high for share in found]) > 0.92
+    all_of_them = higher_share(np.ones(16), np.zeros(16))
+    assert (all_of_them.value, all_of_them.high) == (1.0, 1.0) and 0.8 < all_of_them.low < 0.9
+    assert higher_share(np.ones(16), np.zeros(16), (4, 4)).low < 0.65

@@ -15,7 +15,7 @@ import pytest
 from report.runs import HOSTILE, facts, hostile_run, log_lines, rows, token_row, write_run
 
 from penchant.errors import InputError
-from penchant.evaluation.statistics import wilson
+from penchant.evaluation.statistics import higher_share, wilson
 from penchant.report import record, write_report
 from penchant.report.charts import MOST_POINTS, MOST_SCATTERED
 from penchant.report.numbers import pair_numbers
@@ -89,6 +89,29 @@ def test_a_list_counts_as_its_pairs_of_answers_with_different_ratings(tmp_path):
     found = pair_numbers(read_run(folder))
     assert found.margin.value == pytest.approx((-0.2 + 0.4 + 0.6 + 0.3 + 0.2) / 5)
     assert found.length_difference.tolist() == [-1, -2, -1, -1, -2]
+
+
+def labelled(label, rewards, *, prompts=None):
+    """One measured answer for each reward, to prompts of their own unless given."""
+    return [
+        record.Row(f"k.jsonl:{at}", (prompts or range(100))[at], [4], [-9.0], [reward], [-8.0], [0.0], label=label)
+        for at, reward in enumerate(rewards)
+    ]
+
+
+@pytest.mark.parametrize(("prompts", "count"), [(None, 4), ([7, 8, 7, 8], 2)])
+def test_answers_are_ranked_with_an_interval(tmp_path, prompts, count):
+    """15 of 16 comparisons are right; answers to one prompt count once in the interval."""
+    up, down = [0.4, 0.3, 0.2, 0.1], [0.0, -0.1, 0.15, -0.3]
+    of_rows = labelled(True, up, prompts=prompts) + labelled(False, down, prompts=prompts)
+    method = record.MethodFacts("kto", "λ(1 - σ(±β(r - z)))", "thumbs up or down")
+    folder = write_run(tmp_path / "mine", of_facts=facts(unit="answers", method=method), of_rows=of_rows)
+    words = " ".join("".join(page_of(folder).text).split())
+    wanted = higher_share(np.array(up), np.array(down), (count, count))
+    interval = f"{100 * wanted.low:.0f} % to {100 * wanted.high:.0f} %"
+    verdict = "better than chance" if count == 4 else "no difference from chance shown"
+    assert f"in 94 % of all 4 × 4 comparisons (95 % interval {interval}): {verdict}." in words
+    assert f"{interval}; 8 held-out answers" in words
 
 
 def test_many_rows_are_sampled_for_drawing_and_exact_in_the_numbers(tmp_path):

@@ -10,6 +10,7 @@ from rich.console import Console
 from tests_support import pair_rows, write_jsonl
 
 import penchant
+from penchant.training.progress import ProgressBar
 
 
 def train(model, folder, console, **options):
@@ -29,6 +30,24 @@ def test_a_terminal_sees_one_view_with_bars_and_alarms(tiny_model_folder, tmp_pa
     assert any(bar in last for bar in "▁▂▃▄▅▆▇█")
     assert "accuracies" in last and "alarms " in last
     assert "step 1/4" not in text
+
+
+@pytest.mark.parametrize(("width", "bars"), [(100, 24), (60, 16), (40, 0)])
+def test_a_narrow_terminal_keeps_the_numbers(width, bars):
+    """And one that shows ASCII alone has bars of ASCII."""
+    from transformers import TrainerState
+
+    plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    for file, shapes in ((io.StringIO(), "▁▂▃▄▅▆▇█"), (plain, "_.:-=+*#")):
+        console = Console(file=file, force_terminal=True, width=width, color_system=None)
+        bar, state = ProgressBar(console, "pairs", 8), TrainerState(max_steps=30)
+        for step in range(30):
+            bar.on_log(None, state, None, logs={"loss": 100 - step / 7, "rewards/accuracies": 0.5})
+        with console.capture() as seen:
+            console.print(bar._view())
+        (loss,) = [line for line in seen.get().splitlines() if line.startswith("loss")]
+        assert "95.8571" in loss and "…" not in seen.get()
+        assert sum(one in shapes for one in loss.replace("95.8571", "")) == bars
 
 
 def test_a_file_gets_plain_lines(tiny_model_folder, tmp_path):

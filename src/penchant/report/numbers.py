@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from penchant.evaluation.pairs import Rewards, length_bins
-from penchant.evaluation.statistics import ClusterBootstrap, Estimate, RunningMean, Share
+from penchant.evaluation.statistics import ClusterBootstrap, Estimate, RunningMean, Share, higher_share
 from penchant.records import Array
 from penchant.report import record
 from penchant.report.read import Run
@@ -50,13 +50,16 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The measured single answers of a run: rewards by label, and the probability that a desirable one ranks higher."""
+    """The measured single answers of a run: rewards by label, and how often a desirable one has the higher reward.
+
+    In the interval of ``ranked``, answers with one label to one prompt count once.
+    """
 
     desirable: Array
     undesirable: Array
     reward_desirable: Estimate | None
     reward_undesirable: Estimate | None
-    ranked: float | None
+    ranked: Share | None
 
 
 def as_pairs(run: Run) -> list[record.Row]:
@@ -123,13 +126,11 @@ def _on_top(rows: Sequence[record.Row]) -> Share:
 
 def answer_numbers(run: Run) -> Answers:
     """The numbers of a run on single answers."""
-    desirable = np.array([row.rewards[0] for row in run.rows if row.label])
-    undesirable = np.array([row.rewards[0] for row in run.rows if not row.label])
-    ranked = None
-    if len(desirable) and len(undesirable):
-        ordered = np.sort(undesirable)
-        below, up_to = (np.searchsorted(ordered, desirable, side=side) for side in ("left", "right"))
-        ranked = float((below + up_to).mean() / 2 / len(ordered))
+    desirable, undesirable = (
+        np.array([row.rewards[0] for row in run.rows if bool(row.label) is label]) for label in (True, False)
+    )
+    prompts, others = (len({row.prompt for row in run.rows if bool(row.label) is label}) for label in (True, False))
+    ranked = higher_share(desirable, undesirable, (prompts, others)) if prompts and others else None
     return Answers(desirable, undesirable, student(desirable), student(undesirable), ranked)
 
 

@@ -39,8 +39,9 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
         found += _displacement(run, pairs) + _length(run, pairs)
     if answers is not None and answers.ranked is not None:
         found.append(
-            f"A desirable answer has a higher reward than an undesirable one in {percent(answers.ranked)} of all "
-            f"{len(answers.desirable):,} × {len(answers.undesirable):,} comparisons; 50 % is chance."
+            f"A desirable answer has a higher reward than an undesirable one in {percent(answers.ranked.value)} of all "
+            f"{len(answers.desirable):,} × {len(answers.undesirable):,} comparisons "
+            f"({_share_interval(answers.ranked)}): {_against_chance(answers.ranked)}."
         )
     if run.rows and run.rows_of == "training":
         found.append(
@@ -55,16 +56,16 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
 
 def _ordering(run: Run, pairs: Pairs) -> str:
     share = pairs.accuracy
-    if share.low > 0.5:
-        verdict = "better than chance"
-    elif share.high < 0.5:
-        verdict = "worse than chance"
-    else:
-        verdict = "no difference from chance shown"
     return (
         f"The {_names(run)[0]} answer has the higher reward in {percent(share.value)} of {_counted(run, share.n)} "
-        f"({_share_interval(share)}): {verdict}."
+        f"({_share_interval(share)}): {_against_chance(share)}."
     )
+
+
+def _against_chance(share: Share) -> str:
+    if share.low > 0.5:
+        return "better than chance"
+    return "worse than chance" if share.high < 0.5 else "no difference from chance shown"
 
 
 def _names(run: Run) -> tuple[str, str]:
@@ -118,7 +119,7 @@ def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
     which = "held-out" if run.rows_of == "held-out" else "trained-on"
     if pairs is not None:
         share = pairs.accuracy
-        tone = "good" if share.low > 0.5 else "bad" if share.high < 0.5 else ""
+        tone = _tone(share)
         interval = f"{_share_interval(share, '')}; {share.n:,} {which} pairs"
         found.append(Card("Reward accuracy", percent(share.value), interval, tone))
         found.append(Card("Reward margin", number(pairs.margin.value), _interval(pairs.margin)))
@@ -131,17 +132,24 @@ def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
             good = _names(run)[0].capitalize()
             found.append(Card(f"{good} log-prob", _signed(chosen.value), f"nats, change; {_interval(chosen)}", tone))
     if answers is not None and answers.ranked is not None:
-        found.append(Card("Desirable ranked higher", percent(answers.ranked), f"{len(run.rows):,} {which} answers"))
+        ranked = answers.ranked
+        note = f"{_share_interval(ranked, '')}; {len(run.rows):,} {which} answers"
+        found.append(Card("Desirable ranked higher", percent(ranked.value), note, _tone(ranked)))
     kl = moved(run)
     if kl is not None:
         found.append(Card("KL to the start", number(kl.value), f"nats per token; {_interval(kl)}"))
-    loss = _last(run, "eval_loss") or _last(run, "loss")
-    if loss is not None:
-        where = "held-out, last" if _last(run, "eval_loss") else "last step"
-        found.append(Card("Loss", number(loss), where))
+    for key, where in (("eval_loss", "held-out, last"), ("loss", "last step")):
+        loss = _last(run, key)
+        if loss is not None:
+            found.append(Card("Loss", number(loss), where))
+            break
     distinct = len({alarm.id for alarm in run.alarms})
     found.append(Card("Alarms", str(distinct), "while training", "bad" if distinct else "good"))
     return found
+
+
+def _tone(share: Share) -> str:
+    return "good" if share.low > 0.5 else "bad" if share.high < 0.5 else ""
 
 
 def story(run: Run) -> list[tuple[str, str, str | None]]:

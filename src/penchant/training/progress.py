@@ -19,6 +19,11 @@ from transformers import TrainerCallback
 _SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "kl", "kl_per_token")
 _KEPT = 24
 _BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = "_.:-=+*#"
+"""For a terminal that shows ASCII alone."""
+
+_NUMBERS = 44
+"""Columns that a name, its value and its held-out value take; the bars have the rest."""
 
 
 class ProgressBar(TrainerCallback):
@@ -91,10 +96,16 @@ class ProgressBar(TrainerCallback):
             self._live = None
 
     def _view(self) -> Group:
+        options = self._console.options
+        bars = _PLAIN_BARS if options.ascii_only else _BARS
+        room = min(_KEPT, options.max_width - _NUMBERS)
         table = Table.grid(padding=(0, 2))
         for name, past in self._past.items():
             held_out = f"held-out {self._held_out[name]:.4f}" if name in self._held_out else ""
-            table.add_row(_short(name), f"{past[-1]:.4f}", sparkline(past), held_out)
+            row = [_short(name), f"{past[-1]:.4f}"]
+            if room > 0:  # a narrow terminal has the numbers alone; held-out ones stand in a line of their own, too
+                row += [sparkline(list(past)[-room:], bars), held_out]
+            table.add_row(*row)
         raised = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in self._alarms().items())
         alarms = Text.assemble("alarms      ", (raised or "none", "bold red" if raised else "dim"))
         return Group(*([self._bar] if self._bar else []), table, alarms)
@@ -104,7 +115,7 @@ class ProgressBar(TrainerCallback):
         return f"{rows / max(time.monotonic() - self._start, 1e-9):.2f} {self._unit}/s"
 
 
-def sparkline(values: Sequence[float] | deque[float]) -> str:
+def sparkline(values: Sequence[float], bars: str = _BARS) -> str:
     """Values as bars from the lowest to the highest; a blank for one that is not finite.
 
     >>> sparkline([0.0, 1.0, 2.0, float("nan"), 7.0])
@@ -112,8 +123,8 @@ def sparkline(values: Sequence[float] | deque[float]) -> str:
     """
     finite = [value for value in values if math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((one - low) * scale)] if math.isfinite(one) else " " for one in values)
+    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
+    return "".join(bars[round((one - low) * scale)] if math.isfinite(one) else " " for one in values)
 
 
 def _short(name: str) -> str:
