@@ -26,6 +26,10 @@ SHAPES = {
     "a dictionary": f"def dpo(batch, beta=0.1):\n    return {OF_BATCH}",
     "an object": f"class DPO:\n{INIT}    def __call__(self, {FOUR}):\n        return {BODY.replace('beta', 'self.beta')}",
     "a method": f"class Trainer:\n    beta = 0.1\n\n    def dpo_loss(self, {FOUR}, beta=0.1):\n        return {BODY}",
+    "a trainer": (
+        "class Trainer:\n    def __init__(self, model, beta=0.1):\n        self.model, self.beta = model, beta\n\n"
+        f"    def dpo_loss(self, {FOUR}):\n        return {BODY.replace('beta', 'self.beta')}"
+    ),
     "a partial": f"def _dpo(beta, {FOUR}):\n    return {BODY}\n\n\ndpo = functools.partial(_dpo, 0.1)",
     "a dataclass": (
         "@dataclass\nclass Batch:\n    pi_w: np.ndarray\n    pi_l: np.ndarray\n    ref_w: np.ndarray\n    ref_l: np.ndarray\n\n\n"

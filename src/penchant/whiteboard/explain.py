@@ -139,11 +139,14 @@ def _list(texts: list[str]) -> str:
 
 
 def _symbols(method: Method) -> str:
-    lines = []
-    for symbol in examples.symbols_of(method):
+    lines, symbols = [], examples.symbols_of(method)
+    for symbol in symbols:
         name = next((name for name in method.inputs if CATALOGUE_ROLES.get(name, name) == symbol), symbol)
         called = f" ({name})" if symbol in TERMS else ""
-        lines.append(f"- {SIGNS.get(symbol, symbol)}{called}: {_MEANINGS.get(symbol) or TERMS[symbol].meaning}")
+        meaning = _MEANINGS.get(symbol) or TERMS[symbol].meaning
+        if meaning.startswith("the same of") and f"{symbol[0]}w" not in symbols:
+            meaning = _MEANINGS[f"{symbol[0]}w"].replace("chosen", "rejected")
+        lines.append(f"- {SIGNS.get(symbol, symbol)}{called}: {meaning}")
     for name in method.constants:
         if name in CONSTANTS:
             lines.append(
@@ -247,8 +250,11 @@ def _constants(method: Method) -> str:
         told = argument_text(method, name) or "which form"
         if name in CONSTANTS and prose and name in prose.values:
             told = f"{CONSTANTS[name].domain}; {prose.values[name]}"
-        meaning = f"{CONSTANTS[name].meaning}; " if name in CONSTANTS and name != "alpha" else ""
-        lines.append(f"- {name.rstrip('_')} = {value}{mark(method.name, name)}: {meaning}{told}")
+        if told[:1].isupper():  # the loss's own words for it
+            told = told[:1].lower() + told[1:]
+        elif name in CONSTANTS and name != "alpha":
+            told = f"{CONSTANTS[name].meaning}; {told}"
+        lines.append(f"- {name.rstrip('_')} = {value}{mark(method.name, name)}: {told}")
     lines += ["", MEANING] if method.name in UNCONFIRMED else []
     return "\n".join(lines) or "None."
 

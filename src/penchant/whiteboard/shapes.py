@@ -65,16 +65,21 @@ def _called(owner: type) -> str:
 
 
 def _of_class(owner: type, method: str) -> Plain:
+    """A class; what its constructor asks for and no loss needs (``model``) is ``None``."""
     made, written = parameters_of(owner), getattr(owner, method)
     used = _with_batches(written, written, parameters_of(written)[1:])
     own = {parameter.name for parameter in used.parameters}
 
     def call(*given: Any, **values: Any) -> Any:
-        constants = {p.name: values[p.name] for p in made if p.name in values}
+        constants = {p.name: values.get(p.name) for p in made if p.required or p.name in values}
         rest = {name: value for name, value in values.items() if name not in constants or name in own}
         return used.call(owner(**constants), *given, **rest)
 
-    constructor = [dataclasses.replace(p, kind="keyword") for p in made if p.name not in own]
+    constructor = [
+        Parameter(p.name, "keyword", p.required and role_of(p.name, True) is not None)
+        for p in made
+        if p.name not in own
+    ]
     return Plain(call, [*used.parameters, *constructor], written)
 
 
