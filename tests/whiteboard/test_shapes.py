@@ -24,6 +24,10 @@ INIT = "    def __init__(self, beta):\n        self.beta = beta\n\n"
 SHAPES = {
     "a lambda": f"dpo = lambda {FOUR}, beta=0.1: {BODY}",
     "a dictionary": f"def dpo(batch, beta=0.1):\n    return {OF_BATCH}",
+    "two dictionaries": (
+        "def dpo(policy, ref, beta=0.1):\n    pi_w, pi_l = policy['chosen'], policy['rejected']\n"
+        f"    ref_w, ref_l = ref['chosen'], ref['rejected']\n    return {BODY}"
+    ),
     "an object": f"class DPO:\n{INIT}    def __call__(self, {FOUR}):\n        return {BODY.replace('beta', 'self.beta')}",
     "a method": f"class Trainer:\n    beta = 0.1\n\n    def dpo_loss(self, {FOUR}, beta=0.1):\n        return {BODY}",
     "a trainer": (

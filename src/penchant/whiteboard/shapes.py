@@ -88,34 +88,44 @@ def _with_batches(function: Callable[..., Any], written: Any, parameters: list[P
     taken = _taken_from(written, [p.name for p in parameters if p.required])
     if not taken:
         return Plain(function, parameters, written)
-    signature = inspect.signature(written)
+    annotations = {name: parameter.annotation for name, parameter in inspect.signature(written).parameters.items()}
+    builders = {name: _builder(annotations[name], written, keys) for name, keys in taken.items()}
+    names = {
+        batch: {key: key if len(taken) == 1 else f"{batch}_{key}" for key in keys} for batch, keys in taken.items()
+    }
 
     def call(*given: Any, **values: Any) -> Any:
-        for name, build in builders.items():
-            values[name] = build({key: values.pop(key) for key in taken[name] if key in values})
+        for batch, build in builders.items():
+            found = {key: values.pop(name) for key, name in names[batch].items() if name in values}
+            values[batch] = build(found)
         return function(*given, **values)
 
-    builders = {name: _builder(signature.parameters[name].annotation, written, taken[name]) for name in taken}
-    keys = [Parameter(key, "key", True) for name in taken for key in taken[name]]
+    keys = [Parameter(name, "key", True) for named in names.values() for name in named.values()]
     return Plain(call, [*keys, *(p for p in parameters if p.name not in taken)], written)
 
 
 def _taken_from(written: Any, names: list[str]) -> dict[str, dict[str, str]]:
     """By parameter that holds a batch: what is taken out of it, and whether as a ``"key"`` or an ``"attribute"``."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.walk(_tree(written)):
+    nodes = list(ast.walk(_tree(written)))
+    called = [node.func for node in nodes if isinstance(node, ast.Call)]
+    for node in nodes:
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key))):
                 how = "key"
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=str(key))]):
                 how = "key"
-            case ast.Attribute(value=ast.Name(id=name), attr=key) if role_of(key, True) or role_of(key, False):
+            case ast.Attribute(value=ast.Name(id=name), attr=key) if node not in called and _means_something(key):
                 how = "attribute"
             case _:
                 continue
         if name in names:
             found.setdefault(name, {}).setdefault(key, how)
     return found
+
+
+def _means_something(name: str) -> bool:
+    return role_of(name, True) is not None or role_of(name, False) is not None
 
 
 def _tree(written: Any) -> ast.AST:
