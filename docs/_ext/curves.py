@@ -182,8 +182,7 @@ def _name(loss_axis: Any, push_axis: Any, moved: str) -> None:
     loss_axis.set(xlabel=moved, title="loss")
     push_axis.set(xlabel=moved, title="push on each answer")
     push_axis.axhline(0, color="#888888", linewidth=0.8)
-    low, high = push_axis.get_ylim()
-    push_axis.set_ylim(low, high + 0.3 * (high - low))  # room for the legend, which must not lie on the line
+    push_axis.margins(y=0.25)  # room for the legend, which must not lie on a line
     push_axis.legend(loc="upper right", ncols=3)
     if loss_axis.get_legend_handles_labels()[0]:
         loss_axis.legend()
