@@ -63,7 +63,7 @@ def f_dpo_loss(
     """
     xp = compat.array_namespace(log_ratio_w)
     gap, bend = log_ratio_w - log_ratio_l, alpha + xp.zeros_like(log_ratio_w)
-    right, upward = gap >= 0, bend >= 0
+    right, upward = log_ratio_w >= log_ratio_l, bend >= 0
     steepest = xp.where(right == upward, log_ratio_l, log_ratio_w)  # the lower, for alpha above 0
     height = bent(xp.where(right, gap, -gap), xp.where(upward, bend, -bend))
     z = beta * _straightened_exp(-bend * steepest) * xp.where(right, height, -height)
