@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pytest
 from penchant.errors import InputError
 from penchant.evaluation.score import score_table
 from penchant.evaluation.tables import open_table
-from penchant.objectives import METHODS, dpo_loss, kto_loss
+from penchant.objectives import METHODS, dpo_loss, dr_dpo_loss, kto_loss, lipo_loss, rao_kupper_loss
 
 COLUMNS = {
     "policy_chosen_logps": [-10.5, -20.0, -3.0],
@@ -157,6 +158,46 @@ def test_sums_of_methods_and_losses_of_ones_own(tmp_path):
         "    return rows(log_ratio_w, log_ratio_l, beta).mean()\n"
     )
     assert score_table(path, method=f"{mine}:rows").scores[0].loss.value == pytest.approx(dpo, rel=1e-12)
-    for method in (f"{mine}:one", "dr_dpo"):
-        with pytest.raises(InputError, match="one loss for all rows"):
-            score_table(path, method=method)
+    assert score_table(path, method=f"{mine}:one").scores[0].loss.value == pytest.approx(dpo, rel=1e-12)
+
+
+def test_a_loss_that_couples_its_rows_is_computed_of_all_or_not_at_all(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.csv", COLUMNS)
+    chosen, rejected = (
+        np.subtract(COLUMNS[f"policy_{s}_logps"], COLUMNS[f"ref_{s}_logps"]) for s in ("chosen", "rejected")
+    )
+    (one,) = score_table(path, method="dr_dpo").scores
+    assert one.loss.value == pytest.approx(float(dr_dpo_loss(chosen, rejected)), rel=1e-12)
+    assert math.isnan(one.loss.low) and one.rows == len(chosen) and one.accuracy is not None
+    monkeypatch.setattr("penchant.evaluation.score.AT_ONCE", len(chosen) - 1)
+    with pytest.raises(InputError, match="one loss for all rows, which are held in memory, at most"):
+        score_table(path, method="dr_dpo")
+    assert "at most" in score_table(path, method="all").lacking["dr_dpo"]
+
+
+def test_lists_of_answers(tmp_path):
+    logps, ref, ratings = [[-3.0, -5.0, -4.0], [-2.0, -6.0, -1.5]], [-4.0, -4.5, -4.0], [[3, 1, 2], [1, 0, 5]]
+    rows = [
+        {"policy_list_logps": p, "ref_list_logps": ref, "list_scores": r} for p, r in zip(logps, ratings, strict=True)
+    ]
+    path = tmp_path / "lists.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    (one,) = score_table(path, method="lipo").scores
+    expected = lipo_loss(np.array(logps), np.array([ref] * 2), np.array(ratings, float))
+    assert one.loss.value == pytest.approx(float(expected), rel=1e-12) and (one.unit, one.rows) == ("lists", 2)
+    for bad, words in (([-1.0, -2.0], "lists of 2 and of 3 answers"), ([-1.0, -2.0, 3.0], "log-prob above 0")):
+        path.write_text("\n".join(map(json.dumps, [rows[0], rows[1] | {"policy_list_logps": bad}])))
+        with pytest.raises(InputError, match=words):
+            score_table(path, method="lipo")
+
+
+def test_answers_with_ratings_and_ties_as_true_and_false(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps({"log_ratio": 2.0, "score": 1.0, "prompt_value": 0.2}))
+    (one,) = score_table(path, method="dro", constants={"beta": 0.5}).scores
+    assert one.loss.value == pytest.approx(0.02) and "is_desirable" in " ".join(one.notes)
+    rows = [{"log_ratio_w": 2, "log_ratio_l": -1, "is_tie": tie} for tie in (True, False)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    (one,) = score_table(path, method="rao_kupper").scores
+    expected = rao_kupper_loss([2.0, 2.0], [-1.0, -1.0], [True, False])
+    assert one.loss.value == pytest.approx(float(np.mean(expected)), rel=1e-12)

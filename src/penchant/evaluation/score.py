@@ -27,6 +27,9 @@ _PAIR = {
 """What follows from columns of pairs: a copy of one, or the difference of two."""
 
 _ANSWER = {"logps": ("policy_logps",), "log_ratio": ("policy_logps", "ref_logps")}
+AT_ONCE = 65_536
+"""Rows, at most, of which a loss that couples its rows is computed: they are held in memory."""
+
 _SIDES = {
     "policy_logps": ("policy_chosen_logps", "policy_rejected_logps"),
     "ref_logps": ("ref_chosen_logps", "ref_rejected_logps"),
@@ -102,9 +105,6 @@ def score_table(
     for one in _methods(method):
         lacks = _lacks(one, table) or (_lacks_lengths(one, table) if length_normalize else "")
         if lacks and method != "all":
-            if one.couples_rows:
-                what = f"method {one.name!r} has one loss for all rows, and a table is read in pieces"
-                raise InputError(what, where=str(path))
             where, got = str(path), ", ".join(sorted(table.columns))
             raise InputError(f"method {one.name!r} needs {lacks}, which the table lacks", where=where, got=got)
         if lacks:
@@ -138,14 +138,26 @@ def _run(
                 continue
             bad = scorer.add(pairs if scorer.method.needs_pairs else answers)
             if bad is not None:
-                row = int(batch.rows[bad % len(batch.rows)])
-                what = f"the loss of method {scorer.method.name!r} is not finite"
-                if strict:
-                    raise InputError(what, where=f"{table.path}:row {row}")
-                lacking[scorer.method.name] = f"a finite loss (row {row})"
+                _leave_out(scorer.method, lacking, table, strict, int(batch.rows[bad % len(batch.rows)]))
+            elif scorer.method.couples_rows and rows > AT_ONCE:
+                _leave_out(scorer.method, lacking, table, strict)
+    for scorer in scorers:
+        if scorer.method.couples_rows and scorer.method.name not in lacking and not scorer.settle():
+            _leave_out(scorer.method, lacking, table, strict, 1)
     if not rows:
         raise InputError("no row is whole", where=str(table.path), got=f"{skipped} rows skipped")
     return rows, skipped
+
+
+def _leave_out(method: Method, lacking: dict[str, str], table: LogpTable, strict: bool, row: int = 0) -> None:
+    """A method whose loss is not finite at a row, or, without a row, that would need too many rows at once."""
+    where = f"{table.path}:row {row}" if row else str(table.path)
+    if strict and row:
+        raise InputError(f"the loss of method {method.name!r} is not finite", where=where)
+    if strict:
+        what = f"method {method.name!r} has one loss for all rows, which are held in memory, at most {AT_ONCE:,}"
+        raise InputError(what, where=where, fix="Score a part of the table")
+    lacking[method.name] = f"a finite loss (row {row})" if row else f"all rows at once, at most {AT_ONCE:,}"
 
 
 def _methods(name: str) -> Iterable[Method]:
@@ -190,10 +202,6 @@ def _derive(columns: dict[str, Array], rules: Mapping[str, tuple[str, ...]]) -> 
 
 def _lacks(method: Method, table: LogpTable) -> str:
     """The columns that the method's loss needs and the table does not give, as words; empty if there are none."""
-    if method.couples_rows:
-        return "all rows at once, which are read in pieces"
-    if method.data == "lists":
-        return "lists of answers"
     one = {name: np.zeros(1) for name in table.columns}
     pairs, answers = _terms(one, table.paired)
     known = pairs if method.needs_pairs else answers
@@ -249,6 +257,7 @@ class _Scorer:
     chosen: RunningMean = field(default_factory=RunningMean)
     rejected: RunningMean = field(default_factory=RunningMean)
     margins: RunningMean = field(default_factory=RunningMean)
+    kept: list[dict[str, Array]] = field(default_factory=list)
     right: float = 0.0
     ties: int = 0
     notes: set[str] = field(default_factory=set)
@@ -259,16 +268,28 @@ class _Scorer:
         for name in set(self.method.inputs) - set(inputs):
             default = inspect.signature(self.method.loss).parameters[name].default
             self.notes.add(f"{name} = {default} (no such column)")
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # what is not finite is reported below
-            losses = np.atleast_1d(self.method.loss(**inputs, **self.constants, reduction="none"))
-        if not np.isfinite(losses).all():
-            return int(np.argmin(np.isfinite(losses)))
-        self.loss.add(losses)
+        if self.method.couples_rows:
+            self.kept.append(inputs)
+        else:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # not finite: reported below
+                losses = np.atleast_1d(self.method.loss(**inputs, **self.constants, reduction="none"))
+            if not np.isfinite(losses).all():
+                return int(np.argmin(np.isfinite(losses)))
+            self.loss.add(losses)
         if self.method.needs_pairs:
             self._add_pairs(terms)
-        else:
+        elif self.method.data == "answers":
             self._add_answers(terms)
         return None
+
+    def settle(self) -> bool:
+        """Compute the one loss of all rows that were kept; whether it is finite."""
+        inputs = {name: np.concatenate([rows[name] for rows in self.kept]) for name in self.kept[0]}
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            loss = float(np.mean(self.method.loss(**inputs, **self.constants)))
+        self.loss.add(np.array([loss]))
+        self.notes.add("one loss for all rows: no interval")
+        return bool(np.isfinite(loss))
 
     def _reward(self, terms: Mapping[str, Array], ratio: str, logps: str, lengths: str) -> Array | None:
         """The implicit reward, or nothing where a reference-free method's table has no lengths."""
@@ -296,19 +317,21 @@ class _Scorer:
 
     def _add_answers(self, terms: Mapping[str, Array]) -> None:
         rewards = self._reward(terms, "log_ratio", "logps", "lengths")
-        if rewards is not None:
+        if "is_desirable" not in terms:
+            self.notes.add("no rewards: they are told by is_desirable")
+        elif rewards is not None:
             desirable = terms["is_desirable"] == 1
             self.chosen.add(rewards[desirable])
             self.rejected.add(rewards[~desirable])
 
     def result(self, paired: bool) -> MethodScore:
-        if not self.method.needs_pairs and paired:
+        if self.method.data == "answers" and paired:
             self.notes.add("each pair taken as two labelled answers")
         return MethodScore(
             method=self.method.name,
             constants=self.constants,
-            unit="pairs" if self.method.needs_pairs else "answers",
-            rows=self.loss.n,
+            unit=self.method.data,
+            rows=sum(len(next(iter(part.values()))) for part in self.kept) or self.loss.n,
             loss=self.loss.estimate(),
             rewards_chosen=_estimate(self.chosen),
             rewards_rejected=_estimate(self.rejected),

@@ -16,7 +16,7 @@ import numpy as np
 from penchant.data.files import path_text
 from penchant.errors import InputError, shorten
 from penchant.records import Array
-from penchant.vocabulary import TERMS
+from penchant.vocabulary import LIST_TERMS, TERMS
 
 BLOCK_BYTES = 8 << 20
 BATCH_ROWS = 65536
@@ -86,7 +86,7 @@ class LogpTable:
             extras = {name: record.column(column).to_pylist() for name, column in self.extras.items()}
             bad = np.zeros(record.num_rows, dtype=bool)
             for values in arrays.values():
-                bad |= ~np.isfinite(values)
+                bad |= ~_whole(values)
             if bad.any() and not skip_missing:
                 raise self._missing(arrays, int(np.argmax(bad)), seen)
             keep = ~bad
@@ -102,8 +102,8 @@ class LogpTable:
             raise InputError("the table holds no rows", where=path_text(self.path))
 
     def _missing(self, arrays: Mapping[str, Array], index: int, seen: int) -> InputError:
-        name = next(name for name, values in arrays.items() if not np.isfinite(values[index]))
-        found = arrays[name][index]
+        name = next(name for name, values in arrays.items() if not _whole(values)[index])
+        found = np.sum(arrays[name][index])  # of a list: not finite if one of it is not
         got = "an empty field or NaN" if np.isnan(found) else str(found)
         where = f"{path_text(self.path)}:row {seen + index + 1}"
         what = f"column {self.columns[name]!r} holds no finite number"
@@ -115,20 +115,22 @@ class LogpTable:
             wrong, rule, fix = values > 1e-2, "a log-prob above 0", "Give log-probs, not negative log-likelihoods"
         elif name.endswith("lengths"):
             wrong, rule, fix = values < 1, "a length below 1", "Count the tokens that were summed"
-        elif name == "is_desirable":
+        elif _binary(name):
             wrong, rule, fix = (values != 0) & (values != 1), "a label other than true or false", ""
         else:
             return
         if wrong.any():
-            at = int(np.argmax(wrong))
+            at, *_ = np.argwhere(wrong)[0]
             where = f"{path_text(self.path)}:row {rows[at]}"
             what = f"column {self.columns[name]!r} holds {rule}"
-            raise InputError(what, where=where, got=f"{values[at]:g}", fix=fix or None)
+            raise InputError(what, where=where, got=f"{values[wrong][0]:g}", fix=fix or None)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows of a table: arrays by name, further columns as lists, row numbers from 1, and how many were skipped."""
+    """Some rows of a table: arrays by name (of lists, shape ``(rows, answers)``), further columns as lists, row numbers
+    from 1, and how many were skipped.
+    """
 
     arrays: dict[str, Array]
     extras: dict[str, list[Any]]
@@ -193,12 +195,37 @@ def _numbers(column: Any, name: str, spelled: str) -> Array:
     arrow = importlib.import_module("pyarrow")
     if arrow.types.is_null(column.type):
         return np.full(len(column), np.nan)
+    if name in LIST_TERMS:
+        return _lists(column, spelled)
     if arrow.types.is_boolean(column.type):
         column = column.cast("int8")
     if not (arrow.types.is_integer(column.type) or arrow.types.is_floating(column.type)):
-        kind = "true or false" if name == "is_desirable" else "a number"
+        kind = "true or false" if _binary(name) else "a number"
         raise InputError(f"column {spelled!r} must hold {kind}", got=f"Arrow type {column.type}")
     return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _lists(column: Any, spelled: str) -> Array:
+    """A column of lists as shape ``(rows, answers)``."""
+    rows = column.to_pylist()
+    lengths = {len(row) if isinstance(row, list) else 0 for row in rows}
+    if len(lengths) != 1 or lengths == {0}:
+        got = "no lists" if 0 in lengths else f"lists of {min(lengths)} and of {max(lengths)} answers"
+        raise InputError(f"column {spelled!r} must hold lists of one length", got=got)
+    try:
+        return np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"column {spelled!r} must hold lists of numbers", got=shorten(rows[0])) from error
+
+
+def _whole(values: Array) -> Array:
+    """Which rows hold finite numbers only."""
+    finite = np.isfinite(values)
+    return finite if finite.ndim == 1 else finite.all(axis=1)
+
+
+def _binary(name: str) -> bool:
+    return name in TERMS and TERMS[name].binary
 
 
 def _arrow(path: Path, module: str) -> Any:
@@ -270,7 +297,7 @@ def _records(path: Path, columns: Mapping[str, str], extras: Mapping[str, str]) 
     """Arrow record batches of the wanted columns; log-probs as float64 from the start, the rest as Arrow finds it."""
     arrow, schema = _arrow(path, ""), _schema(path)
     wanted = {
-        column: arrow.float64() if name != "is_desirable" else schema.field(column).type
+        column: schema.field(column).type if _binary(name) or name in LIST_TERMS else arrow.float64()
         for name, column in columns.items()
     } | {column: schema.field(column).type for column in extras.values()}
     try:

@@ -27,18 +27,20 @@ def beta_dpo_loss(
     .. math:: -\frac1N\sum_i \log\sigma(\beta' g_i), \quad g = \rho_w - \rho_l, \quad
               \beta' = \max\Big(10^{-3},\ \beta\Big[1 + \alpha\Big(\frac1N\sum_i \mathrm{sg}[g_i] - M\Big)\Big]\Big)
 
-    M is the running mean of the gaps; the paper moves it by a tenth of the way to each batch's mean, before the loss.
-    Its filter keeps 80 % of each batch, drawn at random with weights exp(-((g - M)/s)²/2) (s the gaps' running standard
-    deviation), and leaves the others without a loss. That is a choice of rows by chance, which would make a step depend
-    on how it is cut; it is not part of this function, and ``penchant train`` does not do it: all pairs count.
+    M is the running mean of the gaps. The authors' code moves it by a tenth of the way to each batch's mean before the
+    loss; ``penchant train`` moves it after, so that the bracket's deviation is a ninth larger at the same alpha. Their
+    filter keeps 80 % of each batch, drawn at random with weights exp(-((g - M)/s)²/2) (s the gaps' running standard
+    deviation), and gives the others no loss. A draw is no function of log-probs: it is not part of this loss, and
+    ``penchant train`` does not do it: all pairs count.
+
     The loss couples the pairs of a batch: it is not a sum over them, and there is nothing to reduce.
 
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         gap_mean: Running mean of the gaps over the steps before, one number, nats; carries no gradient.
-        beta: > 0; beta of a batch with the mean gap; 0.1 in the paper.
-        alpha: How beta follows the gap, per nat; 0.6 in the paper, 0 is DPO.
+        beta: > 0; beta of a batch with the mean gap; 0.1 in the authors' example.
+        alpha: How beta follows the gap, per nat; 0.6 in the authors' example, 0 is DPO.
 
     Returns:
         One number in nats; log 2 when policy and reference agree.
