@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +58,13 @@ def score(
 
 
 def _show(result: TableScore) -> None:
+    from math import isnan
+
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    wide = None if sys.stdout.isatty() else 120  # in a pipe or a file an interval stays on its line
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=wide)
     skipped = f", {result.skipped:,} skipped with an empty or infinite field" if result.skipped else ""
     console.print(f"{result.path}: {result.rows:,} rows{skipped}; 95 % intervals")
     renamed = [f"{column} is {name}" for name, column in result.columns.items() if column != name]
@@ -74,7 +78,8 @@ def _show(result: TableScore) -> None:
         parts |= {"rewards/chosen": one.rewards_chosen, "rewards/rejected": one.rewards_rejected}
         for name, part in parts.items():
             if part is not None:
-                table.add_row(name, f"{part.value:.6g}", f"{part.low:.6g} to {part.high:.6g}", f"{part.n:,}")
+                interval = "-" if isnan(part.low) else f"{part.low:.6g} to {part.high:.6g}"
+                table.add_row(name, f"{part.value:.6g}", interval, f"{part.n:,}")
         constants = ", ".join(f"{name.rstrip('_')}={value}" for name, value in one.constants.items())
         console.print(f"{one.method}: {constants}")
         console.print(table)
@@ -84,7 +89,8 @@ def _show(result: TableScore) -> None:
             accuracy = (
                 f"{one.accuracy.value:.2%} [{one.accuracy.low:.2%}, {one.accuracy.high:.2%}]" if one.accuracy else "-"
             )
-            table.add_row(one.method, str(one.loss), accuracy, str(one.margins or "-"), f"{one.rows:,} {one.unit}")
+            loss = f"{one.loss.value:.4g}" if isnan(one.loss.low) and one.rows > 1 else str(one.loss)
+            table.add_row(one.method, loss, accuracy, str(one.margins or "-"), f"{one.rows:,} {one.unit}")
         console.print(table)
     for one in result.scores:
         if one.notes or one.ties:

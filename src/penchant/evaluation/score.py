@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -327,12 +327,15 @@ class _Scorer:
     def result(self, paired: bool) -> MethodScore:
         if self.method.data == "answers" and paired:
             self.notes.add("each pair taken as two labelled answers")
+        loss = self.loss.estimate()
+        if self.kept:
+            loss = replace(loss, n=sum(len(next(iter(rows.values()))) for rows in self.kept))
         return MethodScore(
             method=self.method.name,
             constants=self.constants,
             unit=self.method.data,
-            rows=sum(len(next(iter(part.values()))) for part in self.kept) or self.loss.n,
-            loss=self.loss.estimate(),
+            rows=loss.n,
+            loss=loss,
             rewards_chosen=_estimate(self.chosen),
             rewards_rejected=_estimate(self.rejected),
             margins=_estimate(self.margins),
