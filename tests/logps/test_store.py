@@ -64,6 +64,12 @@ def test_only_what_is_missing_is_computed(tmp_path, model, engine):
     assert store.missing([*GROUPS, ([1], [[2]]), ([1], [[2]])]) == [([1], [[2]])]
 
 
+def test_rows_that_stand_twice_are_computed_once(tmp_path, model, engine):
+    twice = [(list(prompt), [list(one) for one in answers]) for prompt, answers in GROUPS * 2]
+    _, filling = filled(tmp_path / "s", model, engine, twice)
+    assert (filling.asked, filling.computed, filling.checked) == (2 * len(GROUPS), len(GROUPS), 0)
+
+
 def test_other_weights_types_and_engines_are_other_rows(model, engine):
     key = Source.of(model, engine).key
     assert Source.of(tiny_llama(64), engine).key == key

@@ -13,7 +13,8 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from torch import Tensor
 from penchant.errors import InputError
 from penchant.logps.engine import Batch, Engine, base_model
 from penchant.logps.layout import Group
+from penchant.spool import Chosen
 
 KERNELS = 1
 """Raised whenever the engine's numbers may change, so that older rows are not taken for new ones."""
@@ -158,16 +160,23 @@ class ReferenceStore:
             *(f"damaged    {damage}; its rows were computed again" for damage in self.damaged),
         ]
 
-    def missing(self, groups: Iterable[Group]) -> list[Group]:
+    def holds(self, group: Group) -> bool:
+        """Whether all answers of a group are in the store."""
+        prompt, answers = group
+        return all(address(prompt, answer) in self.sums for answer in answers)
+
+    def missing(self, groups: Sequence[Group]) -> Chosen[Group]:
         """The groups of which an answer is not in the store, each once."""
-        seen: set[tuple[bytes, ...]] = set()
-        kept = []
-        for prompt, answers in groups:
-            addresses = tuple(address(prompt, answer) for answer in answers)
-            if addresses not in seen and not all(one in self.sums for one in addresses):
-                kept.append((prompt, answers))
-            seen.add(addresses)
-        return kept
+        seen: set[bytes] = set()
+        places = array("q")
+        for place, (prompt, answers) in enumerate(groups):
+            addresses = [address(prompt, answer) for answer in answers]
+            if not all(one in self.sums for one in addresses):
+                whole = b"".join(addresses)
+                if whole not in seen:
+                    places.append(place)
+                seen.add(whole)
+        return Chosen(groups, places)
 
     def add(self, rows: Sequence[tuple[bytes, list[float]]]) -> None:
         """Append rows as one shard: an address, and the tokens' log-probs in nats.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, check_
 from penchant.logps.store import address
 from penchant.models import automatic_dtype, disable_dropout, load_model
 from penchant.records import TokenAnswer, TokenRow
+from penchant.spool import Chosen, Spool
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training.precision import fast_float32
 
@@ -52,7 +55,7 @@ def stored_reference(model: Any, engine: Engine, folder: str, rows: Iterable[Any
     """
     about = options.pop("about", None)
     store = ReferenceStore(folder, Source.of(model, engine), about)
-    filling = fill(store, model, engine, [group for row in rows for group in groups_of(row)], **options)
+    filling = fill(store, model, engine, all_groups(rows), **options)
     return Stored(model, store, str(filling))
 
 
@@ -95,7 +98,7 @@ def fill_from_files(
         engine = choose_engine(loaded.model.to(device).train(), loaded.tokenizer.pad_token_id, asked=asked)
         yield f"engine     {engine.description}"
         kept = ReferenceStore(store, Source.of(loaded.model, engine), {"model": loaded.name})
-        groups = [group for row in encoded.rows for group in groups_of(row)]
+        groups = all_groups(encoded.rows)
         yield f"filled     {fill(kept, loaded.model, engine, groups, device=device, max_tokens=max_tokens)}"
     yield from kept.report()
 
@@ -106,6 +109,11 @@ def groups_of(row: TokenRow) -> list[Group]:
     """
     mismatched = row.mismatched_ids if isinstance(row, TokenAnswer) else []
     return [(row.prompt_ids, row.answers), *([(row.prompt_ids, [mismatched])] if mismatched else [])]
+
+
+def all_groups(rows: Iterable[TokenRow]) -> Spool[Group]:
+    """What all the rows ask, in their order, out of memory."""
+    return Spool(group for row in rows for group in groups_of(row))
 
 
 def fill(
@@ -139,13 +147,12 @@ def fill(
     for damage in store.damaged:
         say(f"warning    a damaged shard of the reference store is left out ({damage})")
     missing = store.missing(groups)
-    absent = {id(group[0]) for group in missing}
-    sample = [group for group in groups if id(group[0]) not in absent][:_SAMPLE]
+    sample = list(islice(filter(store.holds, groups), _SAMPLE))
     for group, logps in computed(model, engine, sample, device, max_tokens):
         store.check([group], torch.tensor([sum(tokens) for tokens in logps], dtype=torch.float64))
     start = written = time.perf_counter()
     waiting: list[tuple[bytes, list[float]]] = []
-    mine = [group for group in missing if owner(group, process[1]) == process[0]]
+    mine = Chosen(missing, (k for k, group in enumerate(missing) if owner(group, process[1]) == process[0]))
     for (prompt, answers), logps in computed(model, engine, mine, device, max_tokens):
         waiting += [(address(prompt, answer), tokens) for answer, tokens in zip(answers, logps, strict=True)]
         if len(waiting) >= _ANSWERS_PER_SHARD or time.perf_counter() - written > _SECONDS_PER_SHARD:
@@ -169,17 +176,28 @@ def computed(
     model: Any, engine: Engine, groups: Sequence[Group], device: Any, max_tokens: int
 ) -> Iterator[tuple[Group, list[list[float]]]]:
     """Each group with its answers' token log-probs in nats, long groups last."""
-    ordered = sorted(groups, key=_positions)
-    while ordered:
-        part = [ordered.pop(0)]
-        while ordered and sum(map(_positions, part)) + _positions(ordered[0]) <= max_tokens:
-            part.append(ordered.pop(0))
+    for part in _parts(groups, max_tokens):
         batch = engine.lay_out(part, device)
         with engine.engaged(model), model.disable_adapter() if hasattr(model, "disable_adapter") else nullcontext():
             tokens = engine.token_logps(model, batch).cpu().split(batch.lengths.tolist())
         answers = iter(tokens)
         for group in part:
             yield group, [next(answers).tolist() for _ in group[1]]
+
+
+def _parts(groups: Sequence[Group], max_tokens: int) -> Iterator[list[Group]]:
+    """The groups from short to long, as many at a time as stay within so many positions; at least one."""
+    sizes = array("q", map(_positions, groups))
+    part: list[Group] = []
+    total = 0
+    for place in sorted(range(len(groups)), key=sizes.__getitem__):
+        if part and total + sizes[place] > max_tokens:
+            yield part
+            part, total = [], 0
+        part.append(groups[place])
+        total += sizes[place]
+    if part:
+        yield part
 
 
 def _positions(group: Group) -> int:
