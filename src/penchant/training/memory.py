@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
-_PROBES = (256, 1280)  # tokens; the larger one is a few seconds of a small model on a processor
+_PROBES = (256, 1024)  # tokens; the larger one is what goes through at once where nothing is asked for
 _LOOKED_AT = 256
 _OF_FREE, _OF_RATE = 0.8, 0.95
 _STEP = 128
@@ -80,7 +80,7 @@ def settle_budget(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
     parts = probes(rows)
     if _tokens(parts[0]) == _tokens(parts[1]):
         return f"{trainer.args.micro_batch_tokens} tokens at once: too few rows to measure more"
-    _try(trainer, parts[0])  # the first pass also pays for what is made once
+    _try(trainer, [min(parts[0], key=positions)])  # the first pass also pays for what is made once
     trials = [_try(trainer, part) for part in parts]
     per_step = longest * trainer.args.per_device_train_batch_size
     given = parse_memory(trainer.args.memory)

@@ -31,7 +31,7 @@ def rows_of_file(data: str, model: str, method: Method, max_length: int, *, trus
 
 def rows_of(rows: Iterable[Any]) -> Rows:
     """Token rows by their lengths."""
-    groups = [groups_of(row)[0] for row in rows]
+    groups = (groups_of(row)[0] for row in rows)
     return Rows.of([(len(prompt), [len(one) for one in answers]) for prompt, answers in groups])
 
 
