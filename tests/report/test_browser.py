@@ -168,6 +168,20 @@ def test_it_prints_in_ink_on_paper(show, full_run):
     )
 
 
+def test_a_wide_table_is_printed_whole(show, full_run, tmp_path):
+    """On the screen it scrolls; paper cannot."""
+    other = write_run(tmp_path / "other", of_facts=facts(constants={"beta": 0.25, "a_constant_of_some_length": 1.0}))
+    driver = show(full_run, other, width=700)
+    beyond = "const [box, table] = ['.scroll', '.scroll table'].map((one) => document.querySelector(one));"
+    beyond += "return table.getBoundingClientRect().right - box.getBoundingClientRect().right;"
+    assert driver.execute_script(beyond) > 0
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert driver.execute_script(beyond) <= 0
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_a_large_run_opens(show, tmp_path):
     driver = show(write_run(tmp_path / "mine", of_rows=rows(5000), log=log_lines(5000)))
     count, drawn = charts_drawn(driver)

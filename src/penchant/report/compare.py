@@ -33,7 +33,7 @@ def compare(runs: Sequence[Run], numbers: Sequence[Pairs | None]) -> Comparison:
     heads = [
         "run",
         "method",
-        *differing,
+        *(["constants that differ"] if differing else []),
         "steps",
         "accuracy",
         "margin",
@@ -42,7 +42,7 @@ def compare(runs: Sequence[Run], numbers: Sequence[Pairs | None]) -> Comparison:
         "alarms",
     ]
     rows = [
-        [name, run.facts.method.name, *(_constant(run, one) for one in differing), *_cells(run, pairs)]
+        [name, run.facts.method.name, *([_constants(run, differing)] if differing else []), *_cells(run, pairs)]
         for name, run, pairs in zip(names, runs, numbers, strict=True)
     ]
     charts = [_frontier(runs, names, numbers), *_curves(runs, names)]
@@ -63,8 +63,9 @@ def _differing_constants(runs: Sequence[Run]) -> list[str]:
     return [name for name in names if len({str(run.facts.constants.get(name)) for run in runs}) > 1]
 
 
-def _constant(run: Run, name: str) -> str:
-    return str(run.facts.constants.get(name, "–"))
+def _constants(run: Run, names: Sequence[str]) -> str:
+    own = run.facts.constants
+    return ", ".join(f"{name} = {own[name]}" for name in names if name in own) or "–"
 
 
 def _cells(run: Run, pairs: Pairs | None) -> list[str]:
@@ -163,6 +164,8 @@ def _notes(runs: Sequence[Run]) -> list[str]:
         notes.append(
             "Reward margins depend on beta and on the method's scale: compare them with care, accuracies freely."
         )
+    if any(row.label is not None for run in runs for row in run.rows[:1]):
+        notes.append("Runs on single answers have no accuracy of pairs: their own part says what they rank rightly.")
     if len({run.facts.facts.get("base model") for run in runs}) > 1:
         notes.append("The runs did not start from the same model.")
     return notes
