@@ -6,7 +6,7 @@ import pytest
 
 from penchant.errors import InputError
 from penchant.objectives import METHODS
-from penchant.training import PreferenceConfig
+from penchant.training import PreferenceConfig, sharding
 from penchant.training.options import split_options
 from penchant.training.presets import PRESETS, outside
 
@@ -92,8 +92,34 @@ def test_asking_for_checkpoints_switches_them_on(tmp_path):
     assert config(tmp_path, save_steps=5).save_strategy == "steps"
 
 
-@pytest.mark.parametrize("name", ["FSDP", "DeepSpeed"])
-def test_sharding_is_refused_and_not_changed_in_silence(name, tmp_path, monkeypatch):
-    monkeypatch.setenv(f"ACCELERATE_USE_{name.upper()}", "true")
-    with pytest.raises(InputError, match=f"{name} is asked for by accelerate launch, and is not supported"):
+def test_deepspeed_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(InputError, match="DeepSpeed is asked for by accelerate launch, and is not supported"):
         config(tmp_path)
+
+
+def test_sharding_on_a_cpu_is_refused_and_not_changed_in_silence(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    with pytest.raises(InputError, match="on a CPU, where accelerate would run DDP without a word"):
+        config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "settings", "said"),
+    [
+        ({"FSDP_VERSION": "1"}, {}, "version 1"),
+        ({"FSDP_OFFLOAD_PARAMS": "true"}, {}, "cpu_offload"),
+        ({"FSDP_ACTIVATION_CHECKPOINTING": "true"}, {}, "Use --activation-checkpointing true"),
+        ({}, {"bf16": True}, "mixed precision"),
+        ({}, {"reference_every": 2}, "a reference that moves"),
+        ({}, {"memory": "8GB"}, "memory has no effect"),
+        ({}, {}, "one process"),
+    ],
+)
+def test_what_sharding_cannot_have_is_said(variables, settings, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(sharding, "accelerate_shards", lambda device: True)
+    for name, value in ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} | variables).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=said):
+        config(tmp_path, **settings)

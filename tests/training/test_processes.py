@@ -10,8 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.data_loader import prepare_data_loader, skip_first_batches
+from accelerate.state import GradientState
 from safetensors.torch import load_file
 from tests_support import gold_rows, labelled_rows, list_rows, pair_rows, token_weighted, write_jsonl
+from torch.utils.data import DataLoader
 
 import penchant
 from penchant.objectives import METHODS
@@ -100,12 +103,24 @@ def test_a_last_step_that_does_not_divide(method, lora, rows, tiny_model_folder,
                 assert line[name] == pytest.approx(alone[name], rel=1e-4, abs=1e-6), name
 
 
-@pytest.mark.parametrize(("remainder", "own"), [(5, (4, 1)), (1, (1, 0)), (7, (4, 3)), (0, (4, 4)), (4, (4, 0))])
-def test_rows_that_fill_up_a_last_step_are_marked(remainder, own):
+@pytest.mark.parametrize(("left", "own"), [(5, (4, 1)), (1, (1, 0)), (7, (4, 3)), (0, (4, 4)), (4, (4, 0))])
+def test_rows_that_fill_up_a_last_step_are_marked(left, own):
     rows = [TokenPair([1], [2], [3], f"row {number}") for number in range(4)]
     for process, expected in enumerate(own):
-        ends = SimpleNamespace(end_of_dataloader=True, remainder=remainder)
+        ends = SimpleNamespace(end_of_dataloader=True)
         of = SimpleNamespace(num_processes=2, process_index=process, gradient_state=ends)
-        assert weights_of(marked(rows, of), "cpu").tolist() == [1.0] * expected + [0.0] * (4 - expected)
+        assert weights_of(marked(rows, of, 16 + left), "cpu").tolist() == [1.0] * expected + [0.0] * (4 - expected)
         ends.end_of_dataloader = False
-        assert marked(rows, of) == rows
+        assert marked(rows, of, 16 + left) == rows
+
+
+def test_a_loader_that_skips_steps_marks_them_too():
+    """accelerate does not count the rows that it repeats after a resume."""
+    rows = [TokenPair([1], [2], [3], f"row {number}") for number in range(5)]
+    loader = skip_first_batches(
+        prepare_data_loader(DataLoader(rows, 2, collate_fn=list), num_processes=2, process_index=1), 1
+    )
+    state = GradientState()
+    of = SimpleNamespace(num_processes=2, process_index=1, gradient_state=state)
+    (step,) = [marked(rows, of, 5) for rows in loader]
+    assert weights_of(step, "cpu").tolist() == [0.0, 0.0]

@@ -169,9 +169,9 @@ def test_a_moving_reference_is_where_its_rule_puts_it(run, tiny_model_folder, mi
     expected.load_state_dict(weights)
     reference = result.reference
     if hasattr(reference, "adapter"):
-        from penchant.logps.reference import _switched
+        from penchant.logps.reference import _set
 
-        with _switched(result.model, reference.adapter):
+        with _set(result.model, "_active_adapter", [reference.adapter]):
             found = logits(result.model)
     else:
         found = logits(reference.model)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from penchant.logps.engine import Engine, Rows, base_model
 from penchant.logps.head import linear_head
 from penchant.logps.layout import Group
 
+_Found: TypeAlias = tuple[Tensor, Sequence[Tensor | None]]
 _FAITHFUL = {"full_attention", "sliding_attention"}
 _VALUE_TOLERANCE = {torch.float64: 1e-5, torch.float32: 2e-4}
 _GRADIENT_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
@@ -111,7 +114,7 @@ def _static_objection(model: Any, engine: Engine) -> str | None:
     return None
 
 
-def _measured_objection(model: Any, engine: Engine, groups: list[Group], expected: tuple[Tensor, Tensor]) -> str | None:
+def _measured_objection(model: Any, engine: Engine, groups: list[Group], expected: _Found) -> str | None:
     """What two small forward passes and their gradients say against an engine."""
     try:
         with engine.engaged(model):
@@ -125,7 +128,7 @@ def _measured_objection(model: Any, engine: Engine, groups: list[Group], expecte
     gap = ((logps - expected[0]).abs() / (1 + expected[0].abs())).max().item()
     if not gap <= _VALUE_TOLERANCE.get(dtype, _LOW_PRECISION):
         return f"{engine.rows} log-probs differ from plain ones by {gap:.2g} of their size"
-    slope_gap = ((slopes - expected[1]).norm() / expected[1].norm()).item()
+    slope_gap = _distance(slopes, expected[1])
     if not slope_gap <= _GRADIENT_TOLERANCE.get(dtype, _LOW_PRECISION):
         return f"{engine.rows} gradients differ from plain ones by {slope_gap:.2g} of their size"
     return "one answer's tokens change another's log-prob" if leaked else None
@@ -145,14 +148,25 @@ def _probe_groups(config: Any) -> list[Group]:
     return [(draw(length), [draw(7), draw(4)]), (draw(1), [draw(1), draw(length), draw(2)])]
 
 
-def _probe(model: Any, engine: Engine, groups: list[Group]) -> tuple[Tensor, Tensor]:
-    """Log-probs, and the gradient of an uneven sum of them by the trained weights, as one vector."""
+def _distance(found: Sequence[Tensor | None], expected: Sequence[Tensor | None]) -> float:
+    """The norm of the difference of two gradients by that of the second; weight by weight, to hold no third one."""
+    apart = whole = 0.0
+    for one, other in zip(found, expected, strict=True):
+        if one is not None or other is not None:
+            here, there = (torch.zeros(()) if slope is None else slope.float() for slope in (one, other))
+            apart += float((here - there.to(here.device)).norm()) ** 2
+            whole += float(there.norm()) ** 2
+    return float((apart / whole) ** 0.5) if whole else math.inf
+
+
+def _probe(model: Any, engine: Engine, groups: list[Group]) -> _Found:
+    """Log-probs, and the gradient of an uneven sum of them by each trained weight."""
     device = next(model.parameters()).device
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     logps = engine.logps(model, engine.lay_out(groups, device))
     weights = torch.tensor([float((-1) ** index * (index + 1)) for index in range(len(logps))], device=device)
     slopes = torch.autograd.grad((weights * logps).sum(), trained, allow_unused=True)
-    return logps.detach(), torch.cat([slope.flatten().float() for slope in slopes if slope is not None])
+    return logps.detach(), slopes
 
 
 @torch.no_grad()

@@ -45,7 +45,8 @@ def linear_head(model: Any) -> Head | None:
     be checked against the model's own logits before it is believed.
     """
     layer = model.get_output_embeddings()
-    if type(layer) is not torch.nn.Linear:
+    # by its forward pass, not its class: sharding gives a layer a class of its own
+    if not isinstance(layer, torch.nn.Linear) or type(layer).forward is not torch.nn.Linear.forward:
         return None
     config = model.config.get_text_config()
     scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
@@ -53,46 +54,44 @@ def linear_head(model: Any) -> Head | None:
     return Head(layer.weight, layer.bias, scale, softcap)
 
 
-class _Catch(torch.nn.Module):
-    """Stands in for the head: keeps the hidden states that reach it, and answers with one column in place of V."""
+class _Catch:
+    """The head's forward pass while it is caught: keeps the hidden states that reach it, answers with one column for V.
 
-    def __init__(self, layer: torch.nn.Module, head: Head) -> None:
-        super().__init__()
-        self.layer = layer  # its weights stay among the model's parameters
-        self.head = head
+    It runs as the layer's own pass, inside the model's, so that what is hooked to the layer (a sharded weight is
+    gathered then) comes first.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.head: Head | None = None
         self.hidden: list[Tensor] = []
 
-    @property
-    def weight(self) -> Tensor:
-        """For models that look at their head's type."""
-        return self.head.weight_VH
-
-    def forward(self, hidden: Tensor) -> Tensor:
+    def __call__(self, hidden: Tensor) -> Tensor:
+        self.head = linear_head(self.model)
         self.hidden.append(hidden.reshape(-1, hidden.shape[-1]))
-        return hidden[..., :1]
+        return hidden[..., :1].clone()
 
 
 @contextmanager
 def head_caught(model: Any) -> Iterator[None]:
-    """The model with its linear head replaced by a catch while the block runs: its forward pass makes no logits."""
-    layer, head = model.get_output_embeddings(), linear_head(model)
-    assert head is not None, "only a linear head can be caught"
-    model.set_output_embeddings(_Catch(layer, head))
+    """The model with its linear head's forward pass replaced by a catch while the block runs: no logits are made."""
+    layer = model.get_output_embeddings()
+    layer.forward = _Catch(model)
     try:
         yield
     finally:
-        model.set_output_embeddings(layer)
+        del layer.forward
 
 
 def caught_hidden(model: Any, predict_N: Tensor | None = None) -> tuple[Head, Tensor]:
     """The head, and the hidden states caught since the last call: all of them in the order they came, or those at
     ``predict_N``; shape ``(N, H)``.
     """
-    catch = model.get_output_embeddings()
-    assert isinstance(catch, _Catch) and catch.hidden, "no forward pass reached the head"
-    hidden, catch.hidden = catch.hidden, []
+    catch = model.get_output_embeddings().forward
+    assert isinstance(catch, _Catch) and catch.head is not None, "no forward pass reached the head"
+    hidden, head, catch.hidden, catch.head = catch.hidden, catch.head, [], None
     all_MH = torch.cat(hidden) if len(hidden) > 1 else hidden[0]
-    return catch.head, all_MH if predict_N is None else all_MH[predict_N]
+    return head, all_MH if predict_N is None else all_MH[predict_N]
 
 
 @dataclass(frozen=True, slots=True)

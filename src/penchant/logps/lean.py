@@ -2,7 +2,8 @@
 
 Each computes what the layer it stands in for computes, keeps only its inputs, and makes the rest again when gradients
 are asked for. A layer is replaced only where its class is known and a random input gives the same output; the
-engine's check on the whole model comes after that.
+engine's check on the whole model comes after that. What was found is remembered for as long as the layer lives, since
+a layer whose weights are sharded later cannot be tried by itself any more.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 # transformers takes the statistics of norms in float32 in a float64 model too, where they are left alone therefore
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
+
+_KNOWN: WeakKeyDictionary[torch.nn.Module, tuple[Any, bool]] = WeakKeyDictionary()
+"""For each layer that was looked at: its type of weights and its width then, and whether its kind agreed."""
 
 
 @contextmanager
@@ -29,16 +34,26 @@ def lean_layers(model: Any) -> Iterator[None]:
             lean = _lean_forward(module)
             if lean is None or "forward" in vars(module):
                 continue
-            kind = (type(module), _dtype(module), _width(module))
-            if kind not in agreed:
-                agreed[kind] = _agrees(module, lean)
-            if agreed[kind]:
+            if _may_be_lean(module, lean, agreed):
                 module.forward = partial(_unless_autocast, module, lean)
                 replaced.append(module)
         yield
     finally:
         for module in replaced:
             del module.forward
+
+
+def _may_be_lean(module: Any, lean: Callable[..., Tensor], agreed: dict[tuple[Any, ...], bool]) -> bool:
+    """Whether a layer agrees with its lean twin: as it was found before, or as the first of its kind is found now."""
+    shape = (_dtype(module), _width(module))
+    known, answer = _KNOWN.get(module, (None, False))
+    if known != shape:
+        kind = (type(module), *shape)
+        if kind not in agreed:
+            agreed[kind] = _agrees(module, lean)
+        answer = agreed[kind]
+        _KNOWN[module] = shape, answer
+    return answer
 
 
 def _unless_autocast(module: Any, lean: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class AdapterOff(_Computed):
 
     @torch.no_grad()
     def predict(self, engine: Engine, batch: Batch) -> Predictions:
-        with self.model.disable_adapter():
+        with _set(self.model, "_disable_adapters", True):
             return engine.predict(self.model, batch)
 
 
@@ -87,25 +87,26 @@ class OtherAdapter(_Computed):
 
     @torch.no_grad()
     def predict(self, engine: Engine, batch: Batch) -> Predictions:
-        with _switched(self.model, self.adapter):
+        with _set(self.model, "_active_adapter", [self.adapter]):
             return engine.predict(self.model, batch)
 
 
 @contextmanager
-def _switched(model: Any, adapter: str) -> Iterator[None]:
-    """Adapter layers with another adapter in use while the block runs.
+def _set(model: Any, name: str, value: Any) -> Iterator[None]:
+    """Adapter layers with an attribute of theirs changed while the block runs.
 
-    peft's own ``set_adapter`` would also change which weights take gradients, under the policy's graph.
+    peft's own ``disable_adapter`` and ``set_adapter`` would also change which weights take gradients, under the
+    policy's graph, and for good where a sharded weight is gathered for the first time.
     """
-    layers = [module for module in model.modules() if hasattr(module, "_active_adapter")]
-    before = [layer._active_adapter for layer in layers]
+    layers = [module for module in model.modules() if hasattr(module, name)]
+    before = [getattr(layer, name) for layer in layers]
     try:
         for layer in layers:
-            layer._active_adapter = [adapter]
+            setattr(layer, name, value)
         yield
     finally:
-        for layer, active in zip(layers, before, strict=True):
-            layer._active_adapter = active
+        for layer, old in zip(layers, before, strict=True):
+            setattr(layer, name, old)
 
 
 @dataclass(frozen=True, slots=True)

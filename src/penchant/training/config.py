@@ -19,14 +19,14 @@ from penchant.training.margins import objection
 from penchant.training.memory import parse_memory
 from penchant.training.presets import preset_learning_rate
 from penchant.training.reference_choice import check_choice
+from penchant.training.sharding import asked_for, check_sharding, refuse_deepspeed
 from penchant.training.statistics import asked_of_tokens, needs_distribution
 
 _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
     "neftune_noise_alpha": "noise in the embeddings would make policy and reference differ before the first step",
     "auto_find_batch_size": "--batch-size is exact here; lower --micro-batch-tokens to save memory",
-    "deepspeed": "it steps the optimiser inside backward; use accelerate launch with DDP",
-    "fsdp": "the reference of a sharded model is not supported yet; use accelerate launch with DDP",
+    "deepspeed": "it steps the optimiser inside backward; use accelerate launch with FSDP2 or DDP",
     "include_num_input_tokens_seen": "tokens are not counted by transformers' rule here",
     "batch_eval_metrics": "evaluation computes its own metrics",
     "include_for_metrics": "evaluation computes its own metrics",
@@ -158,8 +158,9 @@ class PreferenceConfig(TrainingArguments):
         if self.save_steps is not None and self.save_strategy == "no":
             self.save_strategy = "steps"
         self.save_steps = self.save_steps or 500
-        _refuse_sharding()
+        refuse_deepspeed()
         super().__post_init__()
+        check_sharding(self)
         self._settle_budget()
         if self.n_gpu > 1:
             raise InputError(
@@ -258,7 +259,7 @@ class PreferenceConfig(TrainingArguments):
             parse_memory(self.memory)
             if self.micro_batch_tokens is not None:
                 raise InputError("memory chooses micro_batch_tokens, and both are given", fix="Give one of them")
-        elif self.micro_batch_tokens is None and self.device.type == "cuda":
+        elif self.micro_batch_tokens is None and self.device.type == "cuda" and not asked_for(self):
             self.memory = "auto"
         self.micro_batch_tokens = self.micro_batch_tokens or DEFAULT_TOKENS
 
@@ -306,12 +307,3 @@ class PreferenceConfig(TrainingArguments):
     def full_constants(self) -> dict[str, Any]:
         """All constants of the method, defaults included."""
         return get_method(self.method).with_constants(self.constants)
-
-
-def _refuse_sharding() -> None:
-    """See that the launcher asks for nothing that would run as something else."""
-    for variable, name in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
-        if os.environ.get(variable, "false").lower() in ("1", "true", "yes"):
-            silent = "; on a CPU accelerate would run DDP without a word" if name == "FSDP" else ""
-            fix = f"Use accelerate launch with DDP (distributed_type MULTI_GPU){silent}"
-            raise InputError(f"{name} is asked for by accelerate launch, and is not supported", fix=fix)

@@ -13,16 +13,21 @@ import torch
 from torch import Tensor
 
 
-def marked(rows: Sequence[Any], accelerator: Any) -> list[Any]:
+def marked(rows: Sequence[Any], accelerator: Any, epoch: int) -> list[Any]:
     """A process's rows of the step that its data loader has just given out, fillers marked as such.
 
     accelerate gives the first rows of a last step to the first process and so on, and fills up from the beginning of
-    the epoch.
+    the epoch. How many rows it repeats is counted here: a loader that skips steps, as after a resume, does not know.
+
+    Args:
+        rows: The rows, as many on every process.
+        accelerator: The processes.
+        epoch: Rows of an epoch without those that are repeated.
     """
-    state = accelerator.gradient_state
-    if accelerator.num_processes == 1 or not state.end_of_dataloader or state.remainder <= 0:
+    left = epoch % (len(rows) * accelerator.num_processes)
+    if accelerator.num_processes == 1 or not accelerator.gradient_state.end_of_dataloader or not left:
         return list(rows)
-    own = min(max(state.remainder - accelerator.process_index * len(rows), 0), len(rows))
+    own = min(max(left - accelerator.process_index * len(rows), 0), len(rows))
     return [*rows[:own], *(dataclasses.replace(row, filler=True) for row in rows[own:])]
 
 

@@ -53,6 +53,7 @@ class NonFinite:
         """
         slopes = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(slopes)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model, over all processes
         fault = torch.tensor(float(bool(self._rows) or not bool(torch.isfinite(norm))), device=norm.device)
         if not over_processes(fault):
             return False

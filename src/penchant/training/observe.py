@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 from transformers import TrainerCallback
 
@@ -89,7 +89,7 @@ class Observer(TrainerCallback):
         trainer = self.trainer
         if not self._starts:
             self._timed(lambda: self._before.update(self._measure(self._sample)))
-        if not trainer.is_world_process_zero():
+        if not self._takes_part():
             return
         if self._start is None:
             shown = self._sample[: 4 * self._few(50, 2, _MOST_SHOWN)]
@@ -104,9 +104,11 @@ class Observer(TrainerCallback):
     def end(self) -> list[float] | None:
         """Write everything; the KL of each row that was measured, in nats per token. Called on every process."""
         rows = self._timed(self._after)
-        if not self.trainer.is_world_process_zero():
+        if not self._takes_part():
             return None
-        record.write_lines(self.folder, record.ROWS, record.Head(self._of), rows)
+        if self.trainer.sharded:  # which rows go through the model next is decided once
+            rows = broadcast_object_list([rows])[0]
+        self._write(record.ROWS, "", rows)
         note = "" if self._starts else "log-ratios are against the model that training began with"
         best, worst = self._extremes(rows)
         of_kl = self._sample[: self._few(40, 4, _MOST_KL)] if self._start is not None else []
@@ -117,7 +119,7 @@ class Observer(TrainerCallback):
             for kind, some in (("best", best), ("worst", worst))
             for row in some
         ]
-        record.write_lines(self.folder, record.TOKENS, record.Head(self._of, note), shown)
+        self._write(record.TOKENS, note, shown)
         if self._samples:
             answers = self._timed(self._answers)
             self._samples = [
@@ -132,7 +134,7 @@ class Observer(TrainerCallback):
         self._points = {round(state.max_steps * (point + 1) / (count + 1)) for point in range(count)}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step in self._points and state.is_world_process_zero:
+        if state.global_step in self._points and self._takes_part():
             seen = self._timed(lambda: self._see(self._sample[:4]))
             self.trainer.log({"kl_per_token": sum(one.kl for one in seen.values()) / len(seen)})
 
@@ -235,7 +237,15 @@ class Observer(TrainerCallback):
 
     def _write_samples(self) -> None:
         note = f"the most probable token at each step, at most {_SAMPLE_TOKENS} tokens"
-        record.write_lines(self.folder, record.SAMPLES, record.Head(self._of, note), self._samples)
+        self._write(record.SAMPLES, note, self._samples)
+
+    def _takes_part(self) -> bool:
+        """Whether this process measures: one alone, or all of them where the model's weights are shared by them."""
+        return self.trainer.sharded or self.trainer.is_world_process_zero()
+
+    def _write(self, name: str, note: str, lines: Sequence[Any]) -> None:
+        if self.trainer.is_world_process_zero():
+            record.write_lines(self.folder, name, record.Head(self._of, note), lines)
 
 
 def pieces_text(trainer: PreferenceTrainer, ids: list[int]) -> str:

@@ -36,6 +36,7 @@ from penchant.training.reading import encode_rows, read_rows_for, split
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.session import clear_after, last_metrics, results, train_from
+from penchant.training.sharding import description, whole_loading
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
 
@@ -141,7 +142,7 @@ def train(
             given = [progress, JsonLog(folder), alarms, *callbacks]
             trainer = _trainer(loaded, config, train_rows, eval_rows, given)
             memory = {"memory": settle_budget(trainer, train_rows)} if config.memory else {}
-            facts = _facts(trainer, style, len(train_rows)) | memory | {"plan": planned(trainer, train_rows)}
+            facts = _facts(trainer, style, len(train_rows)) | memory | _planned(trainer, train_rows)
             for name, value in facts.items():
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():
@@ -277,7 +278,8 @@ def _in_words(named: Any) -> str:
 
 def _load(model: str, config: PreferenceConfig, trust_remote_code: bool) -> LoadedModel:
     dtype = automatic_dtype(config.device) if config.dtype == "auto" else config.dtype
-    return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code, merge=not config.lora)
+    with whole_loading():
+        return load_model(model, dtype=dtype, trust_remote_code=trust_remote_code, merge=not config.lora)
 
 
 def _trainer(
@@ -322,6 +324,14 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
         "prompts": style.describe(),
         "steps": f"{rows} {trainer.method.data}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
     }
+
+
+def _planned(trainer: PreferenceTrainer, rows: list[Any]) -> dict[str, str]:
+    """The plan, and what shares its weights where they are shared."""
+    plan = planned(trainer, rows)
+    if not trainer.sharded:
+        return {"plan": plan}
+    return {"plan": f"{plan}; counted before the weights are shared", "sharding": description(trainer.accelerator)}
 
 
 def _adapted(config: PreferenceConfig) -> str:

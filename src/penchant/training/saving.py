@@ -11,6 +11,7 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from penchant.training.checkpoints import seal, written_whole
 from penchant.training.running import Kept
+from penchant.training.sharding import whole_state
 
 
 class SavingTrainer(Trainer):
@@ -47,6 +48,22 @@ class SavingTrainer(Trainer):
         if checkpoint is not None:
             for kept in self._kept():
                 kept.load(checkpoint)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The model as files that transformers and peft load; sharded weights are gathered first, of an adapted model
+        those that learn.
+        """
+        if not self.accelerator.is_fsdp2:
+            super().save_model(output_dir, _internal_call)
+            return
+        keep, learning = bool(self.args.should_save), {n for n, p in self.model.named_parameters() if p.requires_grad}
+        adapted = hasattr(self.model, "peft_config")
+        state = whole_state(self.model, lambda name: not adapted or name in learning, keep=keep)
+        if keep:
+            self._save(output_dir, state_dict=state)
+        self.accelerator.wait_for_everyone()
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Weights in safetensors and the tokenizer; no pickled arguments."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.data_loader import SeedableRandomSampler
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor
 from torch.utils.data import SequentialSampler
 from transformers.trainer_utils import EvalLoopOutput
@@ -22,6 +23,7 @@ from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
 from penchant.records import Logps, PairLogps, TokenRow
+from penchant.training import sharding
 from penchant.training.alarms import Alarms
 from penchant.training.checkpointing import checkpoint_activations
 from penchant.training.config import PreferenceConfig
@@ -102,6 +104,32 @@ class PreferenceTrainer(SavingTrainer):
         if isinstance(self.reference, FrozenCopy):
             self.reference.model.to(self.args.device)
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """transformers' accelerator, held to what was asked for."""
+        super().create_accelerator_and_postprocess()
+        sharding.settle_plugin(self.accelerator, self.args)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether weights are shared by the processes once training begins: a forward pass needs all of them then."""
+        return bool(self.accelerator.is_fsdp2)
+
+    def _prepare_for_training(self, *args: Any) -> Any:
+        """transformers' preparation, which shards the policy where that is asked for; a copy of it with it."""
+        with self._engaged():
+            pass  # what is tried on single layers is tried while they are whole
+        prepared = super()._prepare_for_training(*args)
+        if self.sharded:
+            copies = [self.reference.model] if isinstance(self.reference, FrozenCopy) else []
+            sharding.check_sharded(self.model, *(fsdp2_prepare_model(self.accelerator, copy) for copy in copies))
+        return prepared
+
+    def _without_sync(self, model: Any) -> AbstractContextManager[None]:
+        """For micro-batches before a step's last: gradients wait to be summed over processes, unless that would make
+        each process hold all of a sharded model's.
+        """
+        return nullcontext() if self.sharded else self.accelerator.no_sync(model)
+
     def _reference(self, rows: Iterable[TokenRow]) -> Reference:
         """The reference that the settings name, with a callback that moves it where they say so."""
         if self.args.reference_every is None:
@@ -114,7 +142,7 @@ class PreferenceTrainer(SavingTrainer):
     def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
         """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
         model.train()
-        rows = marked(inputs["rows"], self.accelerator)
+        rows = self._marked(inputs["rows"], self.train_dataset)
         count = self._over_processes(self._weights(rows).sum())
         parts = self._cut(rows)
         with self._engaged():
@@ -130,7 +158,7 @@ class PreferenceTrainer(SavingTrainer):
         shares = []
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
-            with nullcontext() if last else self.accelerator.no_sync(model):
+            with nullcontext() if last else self._without_sync(model):
                 losses, measures = self._losses(model, part, z_ref)
                 loss = losses.sum() * scale
                 self.accelerator.backward(loss)
@@ -171,7 +199,7 @@ class PreferenceTrainer(SavingTrainer):
         start, processes = 0, self.accelerator.num_processes
         for index, (part, record) in enumerate(zip(parts, records, strict=True)):
             last, here = index == len(parts) - 1, slice(start, start + len(part))
-            with nullcontext() if last else self.accelerator.no_sync(model):
+            with nullcontext() if last else self._without_sync(model):
                 again = leaves(self.recorder.record(model, part, z_ref))
                 pulled = [(pull[here] * leaf).sum() for pull, leaf in zip(pulls, again, strict=True)]
                 self.accelerator.backward(torch.stack(pulled).sum() * processes)  # which averages over them
@@ -210,7 +238,7 @@ class PreferenceTrainer(SavingTrainer):
         meter, batches = Meter(), []
         self.evaluated = []
         for inputs in dataloader:
-            batches.append(marked(inputs["rows"], self.accelerator))
+            batches.append(self._marked(inputs["rows"], dataloader.dataset))
         with torch.no_grad(), self._engaged():
             z_ref = self._z_ref(model, [row for rows in batches for row in rows])
             for rows in batches:
@@ -351,6 +379,9 @@ class PreferenceTrainer(SavingTrainer):
 
     def _weights(self, rows: Rows) -> Tensor:
         return weights_of(rows, self.args.device)
+
+    def _marked(self, rows: Rows, dataset: Any) -> Rows:
+        return marked(rows, self.accelerator, 0 if self.args.dataloader_drop_last else len(dataset))
 
     def _over_processes(self, value: Tensor) -> Tensor:
         reduced: Tensor = self.accelerator.reduce(value, reduction="sum")
