@@ -326,7 +326,7 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
     }
 
 
-def _planned(trainer: PreferenceTrainer, rows: list[Any]) -> dict[str, str]:
+def _planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> dict[str, str]:
     """The plan, and what shares its weights where they are shared."""
     plan = planned(trainer, rows)
     if not trainer.sharded:
