@@ -11,7 +11,7 @@ from tests_support import pair_rows, tiny_llama, write_jsonl
 from penchant.errors import InputError
 from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
 from penchant.evaluation.from_tables import evaluate_tables
-from penchant.evaluation.pairs import HeldOut, Rewards, evaluate_rewards, paired_test
+from penchant.evaluation.pairs import NOTHING_SHOWN, HeldOut, Rewards, evaluate_rewards, paired_test
 from penchant.objectives import get_method
 
 DPO = get_method("dpo")
@@ -47,7 +47,7 @@ def test_a_paired_test_shows_a_difference_only_where_there_is_one():
     generator = np.random.default_rng(1)
     base = generator.normal(0, 1, 400)
     other = base + generator.normal(0, 0.05, 400)
-    assert paired_test(rewards("a", base), rewards("b", other), np.arange(400)).verdict == "no difference shown"
+    assert paired_test(rewards("a", base), rewards("b", other), np.arange(400)).verdict == NOTHING_SHOWN
     better = paired_test(rewards("a", base), rewards("b", base + 0.5), np.arange(400))
     assert better.verdict == "b orders more pairs rightly"
     assert (better.p_value < 1e-10, better.only_first) == (True, 0)
@@ -61,7 +61,7 @@ def test_shared_prompts_leave_mcnemar_and_need_more_evidence():
     alone = paired_test(rewards("a", first), rewards("b", second), np.arange(12))
     together = paired_test(rewards("a", first), rewards("b", second), np.array([0] * 6 + [1] * 6))
     assert alone.verdict == "b orders more pairs rightly"
-    assert (together.p_value, together.verdict) == (None, "no difference shown")
+    assert (together.p_value, together.verdict) == (None, NOTHING_SHOWN)
 
 
 def table(path, shift=0.0, lengths=(3, 4)):

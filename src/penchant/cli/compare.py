@@ -104,12 +104,9 @@ def _answers(
     elif asked is None:
         raise InputError("a model needs prompts to answer", got=name, fix="Give --prompts, or a file of answers")
     else:
-        from penchant.cli.train import require_training
+        from penchant.cli.train import require_models
 
-        require_training()
-        from transformers.utils import logging as transformers_logging
-
-        transformers_logging.disable_progress_bar()
+        require_models()
         from penchant.evaluation.sampling import SampleSettings, sample_to_file
         from penchant.models import load_model
 

@@ -92,9 +92,9 @@ def evaluate(
         for name, value in {"--model": model, "--data": data}.items():
             if not value:
                 raise InputError(f"{name} is missing", fix="Give --model and --data, or --table")
-        from penchant.cli.train import require_training
+        from penchant.cli.train import require_models
 
-        require_training()
+        require_models()
         from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
         from penchant.evaluation.from_store import evaluate_stored
 

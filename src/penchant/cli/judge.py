@@ -82,12 +82,9 @@ class JudgeOptions:
         from penchant.evaluation.judges.question import ModelSettings, Patience
 
         if self.judge.startswith(("reward:", "implicit:")):
-            from transformers.utils import logging as transformers_logging
+            from penchant.cli.train import require_models
 
-            from penchant.cli.train import require_training
-
-            require_training()
-            transformers_logging.disable_progress_bar()
+            require_models()
         models = ModelSettings(
             reference=self.reference,
             method=self.method,

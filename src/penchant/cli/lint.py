@@ -123,17 +123,14 @@ def _examiners(
     """The rules that need a model; those on log-probs for ``pairs`` pairs, 0 for all and ``None`` for none."""
     if model is None:
         return []
-    from penchant.cli.train import require_training
+    from penchant.cli.train import require_models
 
-    require_training()
-    from transformers.utils import logging as transformers_logging
-
+    require_models()
     from penchant.doctor.tokens import TokenExaminer
     from penchant.models import load_model, load_tokenizer
     from penchant.tokens import EncodeSettings, PromptStyle
 
     settings = EncodeSettings(1024 if max_length is None else max_length, truncation or "drop")
-    transformers_logging.disable_progress_bar()
     trusted = bool(trust_remote_code)
     loaded = load_model(model, trust_remote_code=trusted) if pairs is not None else None
     tokenizer = loaded.tokenizer if loaded else load_tokenizer(model, trust_remote_code=trusted)

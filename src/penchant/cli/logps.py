@@ -54,9 +54,9 @@ def logps(
     trust_remote_code
         Let code that comes with the model run.
     """
-    from penchant.cli.train import require_training
+    from penchant.cli.train import require_models
 
-    require_training()
+    require_models()
     from penchant.training.stored import fill_from_files
 
     for line in fill_from_files(

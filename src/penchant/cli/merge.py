@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from penchant.cli.train import require_training
+from penchant.cli.train import require_models
 
 
 def merge(
@@ -34,7 +34,7 @@ def merge(
     private
         Make that repository a private one.
     """
-    require_training()
+    require_models()
     from penchant.training import merge as merging
 
     done = merging.merge(adapter, output_dir, dtype=dtype)

@@ -58,11 +58,11 @@ def sample(
     trust_remote_code
         Let code that comes with the model run.
     """
-    from penchant.cli.train import require_training
+    from penchant.cli.train import require_models
 
     if engine not in ("transformers", "vllm"):
         raise InputError(f"no engine {engine!r}", fix=suggest(engine, ("transformers", "vllm")))
-    require_training()
+    require_models()
     from penchant.evaluation.prompts import read_prompts
     from penchant.evaluation.sampling import SampleSettings, sample_to_file
 
@@ -88,9 +88,6 @@ def sample(
 
 def _load(model: str, settings: Any, dtype: str, engine: str, trust_remote_code: bool) -> tuple[Any, Any]:
     """The model; with vLLM, its tokenizer alone and a way to draw."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
     from penchant.models import LoadedModel, load_model
 
     if engine == "transformers":

@@ -160,3 +160,15 @@ def require_training() -> None:
     if missing:
         fix = 'Run pip install "penchant[train]"'
         raise InputError(f"training needs {', '.join(missing)}", fix=fix)
+
+
+def require_models() -> None:
+    """See that models can be loaded, and have transformers load them without progress bars.
+
+    Raises:
+        InputError: see :func:`require_training`.
+    """
+    require_training()
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()

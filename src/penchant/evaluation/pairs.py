@@ -17,6 +17,7 @@ LENGTH_EDGES = (-100, -25, 0, 25, 100)
 """Tokens by which the chosen answer is longer: the edges of the bins."""
 
 CONFIDENCE_BINS = 10
+NOTHING_SHOWN = "no difference shown in accuracy"
 _ALPHA = 0.05
 
 
@@ -164,7 +165,7 @@ def paired_test(first: Rewards, second: Rewards, prompts: Array) -> PairedTest:
     margins = bootstrap.ratio(second.margins - first.margins)
     shown = p_value < _ALPHA if p_value is not None else difference.low > 0 or difference.high < 0
     better = second.name if difference.value > 0 else first.name
-    verdict = f"{better} orders more pairs rightly" if shown and difference.value else "no difference shown"
+    verdict = f"{better} orders more pairs rightly" if shown and difference.value else NOTHING_SHOWN
     return PairedTest(first.name, second.name, difference, only_first, only_second, p_value, margins, verdict)
 
 
