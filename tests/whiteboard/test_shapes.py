@@ -28,6 +28,10 @@ SHAPES = {
         "def dpo(policy, ref, beta=0.1):\n    pi_w, pi_l = policy['chosen'], policy['rejected']\n"
         f"    ref_w, ref_l = ref['chosen'], ref['rejected']\n    return {BODY}"
     ),
+    "two tuples": (
+        f"def dpo(policy, ref, beta=0.1):\n    pi_w, pi_l = policy\n    ref_w, ref_l = ref\n    return {BODY}"
+    ),
+    "a closure": f"def make(beta):\n    def loss({FOUR}):\n        return {BODY}\n\n    return loss\n\n\ndpo = make(0.1)",
     "an object": f"class DPO:\n{INIT}    def __call__(self, {FOUR}):\n        return {BODY.replace('beta', 'self.beta')}",
     "a method": f"class Trainer:\n    beta = 0.1\n\n    def dpo_loss(self, {FOUR}, beta=0.1):\n        return {BODY}",
     "a trainer": (
@@ -96,6 +100,14 @@ def test_a_class_has_its_constructors_constants() -> None:
     loss = plain(Loss)
     assert [p.name for p in loss.parameters] == ["chosen", "rejected", "ref_chosen", "ref_rejected", "beta", "shift"]
     assert loss.call(-12.0, -30.0, -14.0, -29.0, beta=0.1) == pytest.approx(np.logaddexp(0, -0.3))
+
+
+def test_a_call_that_tries_the_loss_is_no_loss(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(
+        f"import numpy as np\n\n\ndef dpo({FOUR}, beta=0.1):\n    return {BODY}\n\n\nx = dpo(-1.0, -2.0, -1.0, -1.0)\n"
+    )
+    assert check(path, sandboxes=sandboxes).sentence == "code.py:dpo is dpo."
 
 
 def test_a_batch_whose_keys_say_nothing_is_refused(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:

@@ -130,25 +130,32 @@ def _pick(tree: ast.Module, path: Path, method: str | None) -> str:
 
 def _losses(tree: ast.Module) -> list[str]:
     """Whatever in a file may be a loss: functions, names bound to one, classes, and methods called a loss."""
-    names, classes = [], {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    names = []
     for node in tree.body:
         match node:
-            case ast.FunctionDef(name=name):
-                names.append(name)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
                 names.append(name)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=made)):
                 maker = made.attr if isinstance(made, ast.Attribute) else getattr(made, "id", "")
-                if maker in classes or maker in _MAKERS:
+                if maker in _MAKERS or (maker in defined and _makes_one(defined[maker])):
                     names.append(name)
-                    classes.pop(maker, None)
-    for owner in classes.values():
+                    defined.pop(maker, None)
+    for owner in defined.values():
         methods = [node.name for node in owner.body if isinstance(node, ast.FunctionDef)]
-        if {"forward", "__call__"} & set(methods):
+        if isinstance(owner, ast.FunctionDef) or {"forward", "__call__"} & set(methods):
             names.append(owner.name)
         else:
             names += [f"{owner.name}.{method}" for method in methods if "loss" in method]
     return [name for name in names if not name.startswith("_")]
+
+
+def _makes_one(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether calling it gives something that can be called: a class, or a function that returns one of its own."""
+    inner = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+    given = [one.value for one in node.body if isinstance(one, ast.Return)]
+    own = any(isinstance(one, ast.Lambda) or (isinstance(one, ast.Name) and one.id in inner) for one in given)
+    return isinstance(node, ast.ClassDef) or own
 
 
 def _guess(function: str, path: Path) -> Subject | None:

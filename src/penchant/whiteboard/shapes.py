@@ -1,7 +1,7 @@
 """The shapes that people give a loss, each as one function of named numbers.
 
 A class is a function of its constructor's parameters and its method's. A function that takes a whole batch is a
-function of what it takes out of that batch: the keys and attributes that its own text names.
+function of what it takes out of that batch: the keys, attributes and parts that its own text names.
 """
 
 from __future__ import annotations
@@ -105,22 +105,24 @@ def _with_batches(function: Callable[..., Any], written: Any, parameters: list[P
 
 
 def _taken_from(written: Any, names: list[str]) -> dict[str, dict[str, str]]:
-    """By parameter that holds a batch: what is taken out of it, and whether as a ``"key"`` or an ``"attribute"``."""
+    """By parameter that holds a batch: what is taken out of it, and whether as a key, an attribute or an item."""
     found: dict[str, dict[str, str]] = {}
     nodes = list(ast.walk(_tree(written)))
     called = [node.func for node in nodes if isinstance(node, ast.Call)]
     for node in nodes:
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key))):
-                how = "key"
+                how, keys = "key", [key]
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=str(key))]):
-                how = "key"
+                how, keys = "key", [key]
             case ast.Attribute(value=ast.Name(id=name), attr=key) if node not in called and _means_something(key):
-                how = "attribute"
+                how, keys = "attribute", [key]
+            case ast.Assign(targets=[ast.Tuple(elts=parts)], value=ast.Name(id=name)):
+                how, keys = "item", [part.id for part in parts if isinstance(part, ast.Name)]
             case _:
                 continue
         if name in names:
-            found.setdefault(name, {}).setdefault(key, how)
+            found.setdefault(name, {}).update(dict.fromkeys(keys, how))
     return found
 
 
@@ -139,9 +141,11 @@ def _tree(written: Any) -> ast.AST:
 
 
 def _builder(annotation: Any, written: Any, taken: Mapping[str, str]) -> Callable[[dict[str, Any]], Any]:
-    """Makes what the function expects: its own dataclass, a dictionary or an object with attributes."""
+    """Makes what the function expects: its own dataclass, a tuple, a dictionary or an object with attributes."""
     if isinstance(annotation, str):
         annotation = getattr(inspect.unwrap(written), "__globals__", {}).get(annotation)
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         return lambda values: annotation(**dict.fromkeys(f.name for f in dataclasses.fields(annotation)) | values)
+    if "item" in taken.values():
+        return lambda values: tuple(values.values())
     return dict if "key" in taken.values() else lambda values: SimpleNamespace(**values)
