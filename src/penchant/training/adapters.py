@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,8 @@ def add_adapter(model: Any, config: PreferenceConfig) -> Any:
         task_type="CAUSAL_LM",
     )
     torch.manual_seed(config.seed)
+    # peft 0.21 writes a pattern for stacked experts into every adapter of some mixtures, and warns that nothing fits it
+    warnings.filterwarnings("ignore", message=r"The following (rank|alpha)_pattern keys did not match", category=RuntimeWarning)
     try:
         return get_peft_model(model, lora)
     except ValueError as error:
@@ -115,6 +118,12 @@ def _placed(model: Any, config: PreferenceConfig, names: list[str]) -> dict[str,
         linear = [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head]
         names = sorted({name.rpartition(".")[2] for name in linear})
     return {"target_modules": names, "layers_to_transform": list(range(layers - config.lora_layers, layers))}
+
+
+def beside_experts(model: Any) -> str:
+    """What is said of a mixture of experts whose experts lie in one tensor that the adapter does not reach."""
+    names = [name for name, _ in model.named_parameters() if ".experts." in name]
+    return "; the experts stand still" if names and not any("lora_" in name for name in names) else ""
 
 
 @torch.no_grad()

@@ -46,11 +46,8 @@ def _check_bits(config: PreferenceConfig) -> None:
     if _is_word(config.reference):
         fix = "Give the model's folder or hub name as --reference: it is read a second time, quantised"
         raise InputError("only a reference that is a model of its own can be quantised", fix=fix)
-    if config.device.type == "cpu":
-        fix = "Leave it out; --reference-store computes the reference once and frees its memory"
-        raise InputError("a quantised reference needs a GPU: on a CPU its products are made in full width", fix=fix)
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise InputError("a quantised reference needs bitsandbytes", fix="Run pip install bitsandbytes")
+        raise InputError("a quantised reference needs bitsandbytes", fix="Run pip install 'penchant[quantised]'")
 
 
 def _is_word(text: str) -> bool:

@@ -12,7 +12,7 @@ import torch
 from penchant.errors import InputError
 from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference, SeparateModel, Uniform, choose_engine
 from penchant.logps.engine import Engine
-from penchant.models import DTYPES, load_model
+from penchant.models import DTYPES, load_model, load_tokenizer
 from penchant.training.adapters import FILE, copy_adapter, is_trained, load_beside
 from penchant.training.stored import stored_reference
 
@@ -70,27 +70,36 @@ def _separate(trainer: PreferenceTrainer, name: str) -> SeparateModel:
     config, tokenizer = trainer.args, trainer.processing_class
     dtype = trainer.model.get_input_embeddings().weight.dtype
     if config.reference_bits:
-        model, words = _quantised(name, config.reference_bits), f", {config.reference_bits}-bit"
+        _check_tokenizer(name, load_tokenizer(name), tokenizer)
+        model, words = _quantised(name, config.reference_bits, dtype, config.device), f", {config.reference_bits}-bit"
         engine = Engine("plain", pad_id=tokenizer.pad_token_id)
     else:
         loaded = load_model(name, dtype={value: key for key, value in DTYPES.items()}[dtype])
-        if loaded.tokenizer.get_vocab() != tokenizer.get_vocab():
-            fix = "Log-probs of one token sequence are compared, so both models need the same tokenizer"
-            raise InputError("the reference has another tokenizer than the model", where=name, fix=fix)
+        _check_tokenizer(name, loaded.tokenizer, tokenizer)
         model, words = loaded.model.to(config.device).train(), ""
         engine = choose_engine(model, tokenizer.pad_token_id, asked=config.engine)
     model.requires_grad_(False).eval()
     return SeparateModel(trainer.model, model, engine, f"a model of its own, {name}{words}")
 
 
-def _quantised(name: str, bits: int) -> Any:
+def _check_tokenizer(name: str, found: Any, expected: Any) -> None:
+    if found.get_vocab() != expected.get_vocab():
+        fix = "Log-probs of one token sequence are compared, so both models need the same tokenizer"
+        raise InputError("the reference has another tokenizer than the model", where=name, fix=fix)
+
+
+def _quantised(name: str, bits: int, dtype: torch.dtype, device: torch.device) -> Any:
+    """A model whose linear layers but the head are kept in 4 (nf4) or 8 bits and multiplied in ``dtype``."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     low = BitsAndBytesConfig(
-        load_in_4bit=bits == 4, load_in_8bit=bits == 8, bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_quant_type="nf4"
+        load_in_4bit=bits == 4, load_in_8bit=bits == 8, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4"
     )
+    where = {"": device}
     try:
-        return AutoModelForCausalLM.from_pretrained(name, quantization_config=low, use_safetensors=True)
+        return AutoModelForCausalLM.from_pretrained(
+            name, quantization_config=low, use_safetensors=True, dtype=dtype, device_map=where
+        )
     except Exception as error:
         cause = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"the reference cannot be quantised: {cause}", where=name) from error

@@ -19,7 +19,7 @@ from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.tokens import PromptStyle
-from penchant.training.adapters import add_adapter, continued, shown_layers
+from penchant.training.adapters import add_adapter, beside_experts, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.class_weights import weight_report
@@ -316,7 +316,8 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
     """What the summary and the model card say of the training."""
     config = trainer.args
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-    what = f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {_adapted(config)}" if config.lora else "all weights"
+    adapted = f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {_adapted(config)}{beside_experts(trainer.model)}"
+    what = adapted if config.lora else "all weights"
     return {
         "training": f"{what}; {trained:,} trained parameters, learning rate {config.learning_rate:g}",
         "reference": trainer.reference.description if trainer.reference else "none (the method has no reference)",
