@@ -54,6 +54,16 @@ def test_memory_by_part_in_known_units(eight_billion):
     assert full.peak == sum(full.memory.values())
 
 
+def test_a_quantised_reference_is_smaller(eight_billion):
+    """6.98 billion weights in layers, 1.05 in embeddings and head."""
+    model, second = empty_model(eight_billion, rank=16), {"second_model": True} | SETTINGS
+    whole, low = (
+        make_plan(model, ROWS, lora=True, rank=16, reference_bits=bits, **second).memory["reference"] for bits in (None, 4)
+    )
+    assert whole == 2 * 8_030_261_248
+    assert low == pytest.approx(6.98e9 / 2 + 2 * 1.05e9, rel=0.001)
+
+
 def test_operations_are_those_of_the_published_count(eight_billion):
     """15.0 T of policy and 7.5 T of reference for an 8B adapter at (256, 128, 128), adapters' own products aside."""
     rows = Rows.of([(256, [128, 128])])
@@ -79,6 +89,15 @@ def test_shape_reads_head_sizes():
     config = tiny_llama(100).config
     shape = Shape.of(config)
     assert (shape.layers, shape.width, shape.queries, shape.keys, shape.inner) == (2, 32, 32, 16, 64)
+
+
+def test_a_mixture_counts_the_experts_that_a_token_goes_through():
+    from transformers import MixtralConfig, Qwen3MoeConfig
+
+    sizes = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+    assert Shape.of(MixtralConfig(**sizes, num_experts_per_tok=2)).inner == 96
+    narrow = Qwen3MoeConfig(**sizes, num_experts_per_tok=4, moe_intermediate_size=16)
+    assert Shape.of(narrow).inner == 64
 
 
 def test_what_does_not_fit_says_what_to_change(eight_billion):
@@ -110,14 +129,12 @@ def test_a_file_is_counted_as_training_would(tiny_model_folder, pairs_file, caps
 
 
 def test_every_run_begins_with_its_plan(tiny_model_folder, pairs_file, tmp_path, capsys):
-    penchant.train(
-        model=str(tiny_model_folder),
-        data=str(pairs_file),
-        output_dir=tmp_path / "run",
-        max_steps=1,
-        use_cpu=True,
-        report=False,
-    )
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plan ")]
-    assert "16,384 parameters learn" in line
-    assert "peak memory about" in line
+    settings = {"model": str(tiny_model_folder), "data": str(pairs_file), "max_steps": 1, "use_cpu": True}
+    kept = []
+    for name, options in (("plain", {}), ("again", {"activation_checkpointing": True}), ("last", {"lora_layers": 1})):
+        penchant.train(**settings, **options, output_dir=tmp_path / name, report=False)
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plan ")]
+        assert "peak memory about" in line
+        kept.append(float(line.partition("activations ")[2].split()[0]))
+        assert name == "last" or "16,384 parameters learn" in line
+    assert kept[1] < kept[0] > kept[2]

@@ -28,6 +28,7 @@ def plan(
     num_train_epochs: float = 1.0,
     max_length: int = 1024,
     reference_store: bool = False,
+    reference_bits: int | None = None,
     gradient_checkpointing: bool = False,
     trust_remote_code: bool = False,
 ) -> None:
@@ -69,6 +70,8 @@ def plan(
         Most tokens of prompt and answer, with --data.
     reference_store
         Reference log-probs are computed before training.
+    reference_bits
+        The reference is a model of its own, in 4 or 8 bits.
     gradient_checkpointing
         Activations are made again in the backward pass.
     trust_remote_code
@@ -101,7 +104,8 @@ def plan(
         micro_batch_tokens=micro_batch_tokens,
         epochs=num_train_epochs,
         reference=chosen.needs_reference and not reference_store,
-        second_model=chosen.needs_reference and not lora and not reference_store,
+        second_model=chosen.needs_reference and not reference_store and (not lora or reference_bits is not None),
+        reference_bits=reference_bits,
         checkpointing=gradient_checkpointing,
     )
     for line in made.report(gpu, gpus):

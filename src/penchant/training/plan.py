@@ -33,13 +33,19 @@ GPUS = {
 EFFICIENCY = 0.4
 """The share of a GPU's peak that training is assumed to reach; not measured by us."""
 
+SLACK = 0.85
+"""Room that glibc's allocator holds beside the activations and does not use again, as a share of them; measured, see
+docs/scale.md.
+"""
+
 _TILE_BYTES = 32 << 20
-_BLOCK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes of a decoder: width, layers, width of all query heads and of all key heads, width of the gated MLP."""
+    """Sizes of a decoder: width, layers, width of all query heads and of all key heads, width of the gated MLP (of a
+    mixture, of the experts that a token goes through).
+    """
 
     layers: int
     width: int
@@ -55,8 +61,7 @@ class Shape:
         heads = text.num_attention_heads
         head = getattr(text, "head_dim", None) or text.hidden_size // heads
         keys = getattr(text, "num_key_value_heads", None) or heads
-        inner = getattr(text, "intermediate_size", None) or getattr(text, "ffn_dim", None) or 4 * text.hidden_size
-        return cls(text.num_hidden_layers, text.hidden_size, heads * head, keys * head, inner, text.vocab_size)
+        return cls(text.num_hidden_layers, text.hidden_size, heads * head, keys * head, _inner(text), text.vocab_size)
 
     @property
     def layer_products(self) -> int:
@@ -70,6 +75,17 @@ class Shape:
         """
         attention = self.queries * (1 + rows.query_copies) + 2 * self.keys * rows.key_copies
         return 4 * self.width + attention + 3 * self.inner + 7 * rank
+
+
+def _inner(text: Any) -> int:
+    """Width of the MLP that a token goes through."""
+    whole: int = getattr(text, "intermediate_size", None) or getattr(text, "ffn_dim", None) or 4 * text.hidden_size
+    taken = getattr(text, "num_experts_per_tok", None)
+    if not taken:
+        return whole
+    expert: int = getattr(text, "moe_intermediate_size", None) or whole
+    shared = getattr(text, "shared_expert_intermediate_size", None)
+    return int(taken * expert + (shared or expert * (getattr(text, "n_shared_experts", None) or 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +244,10 @@ def make_plan(
     max_steps: int = -1,
     reference: bool = True,
     second_model: bool = False,
+    reference_bits: int | None = None,
     checkpointing: bool = False,
+    layers: int | None = None,
+    glibc: bool = False,
 ) -> Plan:
     """The plan of a run.
 
@@ -244,23 +263,27 @@ def make_plan(
         max_steps: Optimiser steps instead, if above 0.
         reference: Whether the reference is computed in every step.
         second_model: Whether it is a second model in memory.
+        reference_bits: Bits of a weight of its layers, where that model is quantised.
         checkpointing: Whether activations are made again in the backward pass.
+        layers: The last so many layers are trained; left out, all of them.
+        glibc: Whether it runs in a Linux process's own memory, where the allocator's room counts.
     """
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     whole = sum(p.numel() for p in model.parameters())
     shape, size = Shape.of(model.config), DTYPES[dtype].itemsize
     learned = 4 if lora else size  # peft keeps adapters in float32
     positions = min(max(micro_batch_tokens, rows.longest), batch_size * rows.longest)
-    answers = positions * rows.answers / rows.tokens
     kept = positions * size * shape.kept(rank if lora else 0, rows)
-    layer = kept if not checkpointing else positions * size * shape.width
+    carried = (layers or shape.layers) * (positions * size * shape.width if checkpointing else kept)
+    activations = carried + (kept if checkpointing else 0) + _working(shape, positions, size)
     memory = {
         "weights": float((whole - trained) * size + trained * learned),
-        "reference": float((whole - (trained if lora else 0)) * size) if second_model else 0.0,
+        "reference": _second(whole - (trained if lora else 0), shape, size, reference_bits) if second_model else 0.0,
         "gradients": float(trained * learned),
         "optimiser": float(2 * trained * learned),
-        "activations": shape.layers * layer + (kept if checkpointing else 0) + _working(shape, positions, size),
-        "head": answers * shape.width * (size + 4) + _TILE_BYTES,
+        "activations": activations,
+        "head": positions * rows.answers / rows.tokens * shape.width * (size + 4) + _TILE_BYTES,
+        "allocator": SLACK * activations if glibc else 0.0,
     }
     steps = max_steps if max_steps > 0 else math.ceil(epochs * math.ceil(rows.count / batch_size))
     return Plan(
@@ -271,6 +294,12 @@ def make_plan(
         {name: value for name, value in memory.items() if value},
         batch_size * _operations(shape, rows, trained, lora, reference, checkpointing),
     )
+
+
+def _second(weights: int, shape: Shape, size: int, bits: int | None) -> float:
+    """Bytes of a second model: its layers' products in so many bits, embeddings and head as the policy's."""
+    low = shape.layers * shape.layer_products if bits else 0
+    return float((weights - low) * size + low * (bits or 0) / 8)
 
 
 def _working(shape: Shape, positions: int, size: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,10 @@ def planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
             max_steps=config.max_steps,
             reference=reference is not None and not isinstance(reference, Stored),
             second_model=isinstance(reference, FrozenCopy | SeparateModel),
-            checkpointing=bool(getattr(config, "activation_checkpointing", False)),
+            reference_bits=config.reference_bits,
+            checkpointing=trainer.recomputes,
+            layers=config.lora_layers if config.lora else None,
+            glibc=config.device.type == "cpu" and platform.libc_ver()[0] == "glibc",
         )
     except (AttributeError, TypeError, ZeroDivisionError) as error:
         return f"not made: the model's config has no such sizes ({' '.join(str(error).split())})"

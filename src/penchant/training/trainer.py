@@ -62,6 +62,7 @@ class PreferenceTrainer(SavingTrainer):
 
     Attributes:
         evaluated: Rows and log-probs of the last evaluation, this process's share.
+        recomputes: Whether activations are made again in the backward pass.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class PreferenceTrainer(SavingTrainer):
         if args.disable_dropout:
             disable_dropout(model)
         model.to(args.device).train()  # the engine is chosen where it will compute
-        if args.activation_checkpointing:
+        self.recomputes = bool(args.activation_checkpointing)
+        if self.recomputes:
             checkpoint_activations(model, args.activation_checkpointing_kwargs)
             args.activation_checkpointing = args.gradient_checkpointing = False  # or the Trainer would do it its way
         self.engine = choose_engine(model, processing_class.pad_token_id, asked=args.engine)
