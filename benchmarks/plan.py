@@ -1,32 +1,34 @@
-"""Predicted against measured peak memory: a model of SmolLM2-135M's shape with random weights, on a CPU.
+"""Predicted against measured peak memory on a CPU: a model of SmolLM2-135M's width, six layers of it, random weights.
 
-    python benchmarks/plan.py [RESULT.json]
+    python benchmarks/plan.py RESULT.json [NUMBER ...]
+    python benchmarks/plan.py RESULT.json --predict
 
-Every combination runs in a process of its own, which reports by how much its resident memory grew at most from before
-the model was made until two optimiser steps were done (VmHWM), and what the plan says. Random weights: memory does not
-depend on their values.
+Every combination runs in a process of its own. A small run loads what is loaded once; then two optimiser steps of six
+pairs are measured in two ways: the most bytes held in allocated blocks (glibc's ``mallinfo2``, twice a millisecond), and
+the most by which resident memory grew (VmHWM). With numbers, these combinations are measured alone, and the rest of the
+file is kept. ``--predict`` makes the plans again, from the config alone, and measures nothing.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import resource
 import subprocess
 import sys
+import tempfile
+import threading
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 COMBINATIONS = [
-    {"lora": True, "dtype": "float32", "budget": 1024, "checkpointing": False},
-    {"lora": True, "dtype": "float32", "budget": 3072, "checkpointing": False},
-    {"lora": True, "dtype": "bfloat16", "budget": 1024, "checkpointing": False},
-    {"lora": True, "dtype": "bfloat16", "budget": 3072, "checkpointing": False},
-    {"lora": False, "dtype": "float32", "budget": 1024, "checkpointing": False},
-    {"lora": False, "dtype": "float32", "budget": 3072, "checkpointing": False},
-    {"lora": False, "dtype": "bfloat16", "budget": 1024, "checkpointing": False},
-    {"lora": True, "dtype": "float32", "budget": 3072, "checkpointing": True},
-    {"lora": False, "dtype": "float32", "budget": 3072, "checkpointing": True},
+    {"lora": lora, "dtype": dtype, "checkpointing": checkpointing, "budget": budget}
+    for lora, dtype, checkpointing, budget in product((True, False), ("float32", "bfloat16"), (False, True), (1024, 1536))
 ]
-PROMPT, ANSWER, ROWS = 256, 128, 12
+PROMPT, ANSWER, ROWS = 256, 128, 6
+LAYERS = 6
 
 
 class Tokenizer:
@@ -35,6 +37,53 @@ class Tokenizer:
     pad_token_id, eos_token_id, bos_token_id = 0, 2, 1
 
     def save_pretrained(self, *_: Any) -> None: ...
+
+
+class Blocks(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
+
+    _names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in _names.split()]
+
+
+class Held:
+    """The most bytes in allocated blocks while the block runs, sampled from another thread."""
+
+    def __init__(self) -> None:
+        self._ask = ctypes.CDLL(None).mallinfo2
+        self._ask.restype = Blocks
+        self.most, self._done = 0, threading.Event()
+
+    def now(self) -> int:
+        found = self._ask()
+        return int(found.uordblks + found.hblkhd)
+
+    def __enter__(self) -> Held:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.0005):
+            self.most = max(self.most, self.now())
+
+
+def shape(layers: int) -> Any:
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=layers,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49152,
+        tie_word_embeddings=True,
+    )
 
 
 def drawn_rows() -> list[Any]:
@@ -49,72 +98,86 @@ def drawn_rows() -> list[Any]:
     ]
 
 
-def drawn_model(setting: dict[str, Any], config: Any) -> Any:
-    """Random weights in SmolLM2-135M's shape, with an adapter where the setting says so."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+def train(setting: dict[str, Any], layers: int, rows: list[Any]) -> None:
+    """Two steps; weights that were never written to would not be resident, so all of them are."""
+    import torch
+    from transformers import LlamaForCausalLM
 
     from penchant.models import DTYPES
+    from penchant.training import PreferenceConfig, PreferenceTrainer
     from penchant.training.adapters import add_adapter
 
-    shape = LlamaConfig(
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=49152,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM._from_config(shape, dtype=DTYPES[setting["dtype"]])
-    return add_adapter(model, config) if setting["lora"] else model
-
-
-def measure(setting: dict[str, Any]) -> dict[str, Any]:
-    """One combination, in this process."""
-    import tempfile
-
-    import torch
-
-    from penchant.training import PreferenceConfig, PreferenceTrainer
-    from penchant.training.plan import make_plan
-    from penchant.training.plan_rows import rows_of
-
-    torch.manual_seed(0)
-    rows = drawn_rows()
     config = PreferenceConfig(
         output_dir=tempfile.mkdtemp(),
         lora=setting["lora"],
-        batch_size=6,
+        batch_size=len(rows),
         micro_batch_tokens=setting["budget"],
         max_steps=2,
         activation_checkpointing=setting["checkpointing"],
         use_cpu=True,
         report_to="none",
     )
-    before = resident("VmRSS")
-    model = drawn_model(setting, config)
-    trainer = PreferenceTrainer(model, config, rows, processing_class=Tokenizer())
-    trainer.train()
-    measured = resident("VmHWM") - before
+    model = LlamaForCausalLM._from_config(shape(layers), dtype=DTYPES[setting["dtype"]])
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(0, 0.02)
+    model = add_adapter(model, config) if setting["lora"] else model
+    PreferenceTrainer(model, config, rows, processing_class=Tokenizer()).train()
+
+
+def measure(setting: dict[str, Any]) -> dict[str, Any]:
+    """One combination, in this process."""
+    import gc
+
+    import torch
+
+    torch.manual_seed(0)
+    rows, held = drawn_rows(), Held()
+    train(setting, 1, rows[:1])
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins again
+    resident_before, held_before, used_before = resident("VmRSS"), held.now(), resource.getrusage(resource.RUSAGE_SELF)
+    with held:
+        train(setting, LAYERS, rows)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return setting | {
+        "held_gb": (held.most - held_before) / 1e9,
+        "resident_gb": (resident("VmHWM") - resident_before) / 1e9,
+        "user_seconds": used.ru_utime - used_before.ru_utime,
+        "system_seconds": used.ru_stime - used_before.ru_stime,
+        "page_faults": used.ru_minflt - used_before.ru_minflt,
+        "load": os.getloadavg()[0],
+    }
+
+
+def predicted(setting: dict[str, Any]) -> dict[str, Any]:
+    """The plan, from the config alone."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaForCausalLM
+
+    from penchant.training.plan import Rows, make_plan
+
+    with torch.device("meta"):
+        model = LlamaForCausalLM(shape(LAYERS))
+        if setting["lora"]:
+            model = get_peft_model(model, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
     plan = make_plan(
         model,
-        rows_of(rows),
+        Rows.of([(PROMPT, [ANSWER, ANSWER])] * ROWS),
         lora=setting["lora"],
         rank=16,
         dtype=setting["dtype"],
-        batch_size=6,
+        batch_size=ROWS,
         micro_batch_tokens=setting["budget"],
         epochs=1,
         second_model=not setting["lora"],
         checkpointing=setting["checkpointing"],
+        glibc=True,
     )
-    return setting | {
-        "engine": trainer.engine.description,
-        "predicted_gb": plan.peak / 1e9,
-        "measured_gb": measured / 1e9,
-        "off": plan.peak / measured - 1,
-        "parts_gb": {name: value / 1e9 for name, value in plan.memory.items()},
-    }
+    parts = {name: value / 1e9 for name, value in plan.memory.items()}
+    return {"plan_gb": plan.peak / 1e9, "parts_gb": parts}
 
 
 def resident(field: str) -> int:
@@ -125,22 +188,34 @@ def resident(field: str) -> int:
     raise OSError(f"/proc/self/status has no {field}")
 
 
+def measured(setting: dict[str, Any]) -> dict[str, Any]:
+    """One combination, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", json.dumps(setting)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def write(path: Path, found: dict[int, dict[str, Any]]) -> None:
+    path.write_text(json.dumps([found[number] for number in sorted(found)], indent=1) + "\n")
+
+
 def main() -> None:
-    results = []
-    for setting in COMBINATIONS:
-        command = [sys.executable, __file__, "--one", json.dumps(setting)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(done.stderr[-3000:])
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-        results.append(found)
-        print(
-            f"{setting}: predicted {found['predicted_gb']:.2f} GB, "
-            f"measured {found['measured_gb']:.2f}, {found['off']:+.0%}",
-            flush=True,
-        )
-        if len(sys.argv) > 1:
-            Path(sys.argv[1]).write_text(json.dumps(results, indent=1) + "\n")
+    path, chosen = Path(sys.argv[1]), sys.argv[2:]
+    kept = json.loads(path.read_text()) if path.exists() else []
+    found = {COMBINATIONS.index({name: one[name] for name in COMBINATIONS[0]}): one for one in kept}
+    if chosen != ["--predict"]:
+        for number in map(int, chosen) if chosen else range(len(COMBINATIONS)):
+            found[number] = measured(COMBINATIONS[number])
+            print(found[number], flush=True)
+            write(path, found)
+    for one in found.values():
+        one |= predicted({name: one[name] for name in COMBINATIONS[0]})
+        one["off"] = one["plan_gb"] / one["resident_gb"] - 1
+    write(path, found)
 
 
 if __name__ == "__main__":

@@ -179,3 +179,19 @@ def gpu_exactness() -> str:
             value, slope = (max(one[way][key] for one in kept) for key in ("value_error", "gradient_error"))
             lines.append(f"| {dtype} | {len(kept)} | {what} | {value:.1e} | {slope:.1e} |")
     return "\n".join(lines)
+
+
+def plan() -> str:
+    """Planned and measured peaks of training on a CPU: what is held, and resident memory with the allocator's room."""
+    lines = ["| training | type | activations | tokens in a pass | held, planned | held, measured | off |"]
+    lines[0] += " resident, planned | resident, measured | off |"
+    lines.append("|" + " --- |" * 10)
+    for one in json.loads((RESULTS / "plan.json").read_text()):
+        planned = one["plan_gb"] - one["parts_gb"]["allocator"]
+        lines.append(
+            f"| {'adapter' if one['lora'] else 'full'} | {one['dtype']} | "
+            f"{'made again' if one['checkpointing'] else 'kept'} | {one['budget']} | {planned:.2f} | "
+            f"{one['held_gb']:.2f} | {planned / one['held_gb'] - 1:+.0%} | {one['plan_gb']:.2f} | "
+            f"{one['resident_gb']:.2f} | {one['off']:+.0%} |"
+        )
+    return "\n".join(lines)
