@@ -4,9 +4,9 @@
     python benchmarks/plan.py RESULT.json --predict
 
 Every combination runs in a process of its own. A small run loads what is loaded once; then two optimiser steps of six
-pairs are measured in two ways: the most bytes held in allocated blocks (glibc's ``mallinfo2``, twice a millisecond), and
-the most by which resident memory grew (VmHWM). With numbers, these combinations are measured alone, and the rest of the
-file is kept. ``--predict`` makes the plans again, from the config alone, and measures nothing.
+pairs are measured in two ways: the most bytes held in allocated blocks (glibc's ``mallinfo2``, twice a millisecond),
+and the most by which resident memory grew (VmHWM). With numbers, these combinations are measured alone, and the rest of
+the file is kept. ``--predict`` makes the plans again, from the config alone, and measures nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from typing import Any
 
 COMBINATIONS = [
     {"lora": lora, "dtype": dtype, "checkpointing": checkpointing, "budget": budget}
-    for lora, dtype, checkpointing, budget in product((True, False), ("float32", "bfloat16"), (False, True), (1024, 1536))
+    for lora, dtype, checkpointing, budget in product(
+        (True, False), ("float32", "bfloat16"), (False, True), (1024, 1536)
+    )
 ]
 PROMPT, ANSWER, ROWS = 256, 128, 6
 LAYERS = 6
@@ -213,7 +215,7 @@ def main() -> None:
             print(found[number], flush=True)
             write(path, found)
     for one in found.values():
-        one |= predicted({name: one[name] for name in COMBINATIONS[0]})
+        one.update(predicted({name: one[name] for name in COMBINATIONS[0]}))
         one["off"] = one["plan_gb"] / one["resident_gb"] - 1
     write(path, found)
 

@@ -2,10 +2,10 @@
 
     python benchmarks/soak.py [STEPS] [RESULT.json]
 
-100,000 steps of one pair unless told otherwise, all weights of one small layer, a log line every second step, so that the
-lines kept in memory reach their bound, and a checkpoint every 5,000. Memory (VmRSS), seconds of wall clock and of the
-processor are noted every 2,000 steps and written down each time, so that a run that is stopped leaves its record. What
-counts begins after the lines in memory have reached their bound, a tenth of the run or more. The seconds of the
+100,000 steps of one pair unless told otherwise, all weights of one small layer, a log line every second step, so that
+the lines kept in memory reach their bound, and a checkpoint every 5,000. Memory (VmRSS), seconds of wall clock and of
+the processor are noted every 2,000 steps and written down each time, so that a run that is stopped leaves its record.
+What counts begins after the lines in memory have reached their bound, a tenth of the run or more. The seconds of the
 processor tell a slowdown of ours from a busy machine.
 """
 

@@ -58,7 +58,8 @@ def test_a_quantised_reference_is_smaller(eight_billion):
     """6.98 billion weights in layers, 1.05 in embeddings and head."""
     model, second = empty_model(eight_billion, rank=16), {"second_model": True} | SETTINGS
     whole, low = (
-        make_plan(model, ROWS, lora=True, rank=16, reference_bits=bits, **second).memory["reference"] for bits in (None, 4)
+        make_plan(model, ROWS, lora=True, rank=16, reference_bits=bits, **second).memory["reference"]
+        for bits in (None, 4)
     )
     assert whole == 2 * 8_030_261_248
     assert low == pytest.approx(6.98e9 / 2 + 2 * 1.05e9, rel=0.001)

@@ -97,7 +97,9 @@ def add_adapter(model: Any, config: PreferenceConfig) -> Any:
     )
     torch.manual_seed(config.seed)
     # peft 0.21 writes a pattern for stacked experts into every adapter of some mixtures, and warns that nothing fits it
-    warnings.filterwarnings("ignore", message=r"The following (rank|alpha)_pattern keys did not match", category=RuntimeWarning)
+    warnings.filterwarnings(
+        "ignore", message=r"The following (rank|alpha)_pattern keys did not match", category=RuntimeWarning
+    )
     try:
         return get_peft_model(model, lora)
     except ValueError as error:
