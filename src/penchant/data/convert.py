@@ -13,7 +13,7 @@ from penchant.data.formats.layout import Layout
 from penchant.data.parts import in_parts
 from penchant.data.read import counted
 from penchant.data.rows import STOPPED, ReadRow, with_all_numbers
-from penchant.data.shaping import Pairing, answers_of, as_list, grouped, is_tie
+from penchant.data.shaping import Pairing, answers_of, as_list, each_turn, grouped, is_tie
 from penchant.data.sources import Paths
 from penchant.data.write import line, refusal, refused_path, two_files
 from penchant.errors import InputError
@@ -104,7 +104,7 @@ class Conversion:
             for answer, score in zip(whole.answers, whole.scores, strict=True):
                 yield replace(whole, answers=(answer,), scores=(score,))
         elif isinstance(record, LabelledAnswer) and self.to != "pairs":
-            yield from _each_turn(record) if self.turns == "all" else (record,)
+            yield from each_turn(record) if self.turns == "all" else (record,)
         elif self.turns == "all":
             what = "the earlier turns stand on both sides, so that nothing prefers one to another"
             raise InputError(what, where=record.source, fix="Take the last turn, or labelled conversations")
@@ -182,16 +182,6 @@ def _consistent(record: PreferencePair | LabelledAnswer) -> PreferencePair | Lab
         what = f"the chosen answer is rated {chosen:g} and the rejected one {rejected:g}"
         raise InputError(what, where=record.source, fix="Drop the ratings or the row")
     return record
-
-
-def _each_turn(record: LabelledAnswer) -> Iterator[LabelledAnswer]:
-    """Every assistant's turn of a labelled conversation that is text and answers a user, in order."""
-    turns = () if isinstance(record.prompt, str) else record.prompt
-    for at, turn in enumerate(turns):
-        asked = any(before["role"] == "user" for before in turns[:at]) and turns[at - 1]["role"] != "assistant"
-        if turn["role"] == "assistant" and asked and turn["content"].strip() and not turn.get("tool_calls"):
-            yield replace(record, prompt=turns[:at], completion=turn["content"])
-    yield record
 
 
 def _said(answer: str) -> dict[str, str]:

@@ -145,3 +145,13 @@ def as_list(row: PreferencePair | LabelledAnswer) -> RankedAnswers:
     scores = tuple(float(score) if score is not None else other for score, other in zip(stated, plain, strict=True))
     numbers = {name: value for name, value in row.numbers.items() if name in ("weight",)}
     return RankedAnswers(row.prompt, (row.chosen, row.rejected), scores, row.source, numbers, row.template_args)
+
+
+def each_turn(record: LabelledAnswer) -> Iterator[LabelledAnswer]:
+    """Every assistant's turn of a labelled conversation that is text and answers a user, in order."""
+    turns = () if isinstance(record.prompt, str) else record.prompt
+    for at, turn in enumerate(turns):
+        asked = any(before["role"] == "user" for before in turns[:at]) and turns[at - 1]["role"] != "assistant"
+        if turn["role"] == "assistant" and asked and turn["content"].strip() and not turn.get("tool_calls"):
+            yield replace(record, prompt=turns[:at], completion=turn["content"])
+    yield record

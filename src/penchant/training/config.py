@@ -66,6 +66,8 @@ class PreferenceConfig(TrainingArguments):
         weighted: Multiply each row's loss by the data's column ``weight``.
         margins: Take the data's column ``margin`` (or the difference of two ratings) from beta times the difference of
             the two answers' log-ratios, in any method of that difference.
+        turns: Which of the assistant's turns in a labelled conversation are trained: ``last``, or ``all``, each as a row
+            of its own with the turns before it as the prompt and the conversation's label.
         beta_end: Where beta ends, on a straight line over the run; left out, it stays.
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         on_non_finite: What happens to a step whose loss or gradient is not finite: ``stop`` ends the run with the rows
@@ -108,6 +110,7 @@ class PreferenceConfig(TrainingArguments):
     z_ref: str | float = "batch"
     weighted: bool = False
     margins: bool = False
+    turns: str = "last"
     beta_end: float | None = None
     length_normalize: bool = False
     on_non_finite: str = "stop"
@@ -201,6 +204,11 @@ class PreferenceConfig(TrainingArguments):
         if self.weighted and (method.couples_rows or "weight" in method.inputs):
             why = "has one loss for all rows" if method.couples_rows else "weighs rows itself"
             raise InputError(f"method {method.name!r} {why}, so weighted has no place in it")
+        if self.turns not in ("last", "all"):
+            raise InputError("turns must be last or all", got=shorten(self.turns))
+        if self.turns == "all" and method.data != "answers":
+            why = "compares whole conversations, whose earlier turns are the same"
+            raise InputError(f"method {method.name!r} {why}, so turns has no place in it")
         if self.beta_end is not None:
             if "beta" not in method.constants:
                 raise InputError(f"method {method.name!r} has no beta, so beta_end has no effect")

@@ -63,7 +63,7 @@ FIXED_ON_RESUME = (
         "lora",
     ),
     *("lora_r", "lora_alpha", "lora_dropout", "lora_layers", "lora_target_modules", "max_length", "seed", "truncation"),
-    *("z_ref", "length_normalize", "weighted", "margins", "beta_end"),
+    *("z_ref", "length_normalize", "weighted", "margins", "beta_end", "turns"),
     *("reference", "reference_bits", "reference_every", "reference_mix"),
     *map(shown, CONSTANTS),
     *(set(CHOICES) - {"reduction"}),

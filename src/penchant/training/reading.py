@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from penchant.data import read_lists, read_preferences
+from penchant.data.formats import layout_named
+from penchant.data.shaping import each_turn
 from penchant.errors import InputError
 from penchant.objectives import Method
-from penchant.records import RankedAnswers
+from penchant.records import LabelledAnswer, RankedAnswers
 from penchant.spool import Chosen
 from penchant.tokens import (
     EncodeSettings,
@@ -39,7 +41,7 @@ def read_rows_for(
     if method.data != "lists":
         found: Any = read_preferences(data, unpaired=not method.needs_pairs, format=format, terms=terms)
         say(f"{title:<10} {found.summary()}")
-        return found
+        return _every_turn(found, title, say) if config.turns == "all" else found
     found = read_lists(data, format=format, terms=terms)
     say(f"{title:<10} {found.summary()}")
     if "list_scores" in method.inputs:
@@ -52,6 +54,19 @@ def read_rows_for(
         raise InputError(f"no list is left: each has {why}", fix="Choose a method that reads ratings, such as info_nca")
     say(f"{title:<10} {len(found.rows) - len(kept)} of {len(found.rows)} lists left out: {why}")
     return dataclasses.replace(found, rows=kept)
+
+
+def _every_turn(found: Any, title: str, say: Callable[[str], None]) -> Any:
+    """Labelled conversations with each of the assistant's turns as a row."""
+    for reading in found.readings:
+        if layout_named(reading.format).gives != "answers":
+            what = "turns all is for labelled conversations, and the earlier turns of these rows are both good and bad"
+            raise InputError(what, where=reading.file, got=reading.title, fix="Leave turns out")
+    if not all(isinstance(row, LabelledAnswer) for row in found.rows):
+        raise InputError("rows that are tokens already have no turns to train apart", fix="Leave turns out")
+    rows = [turn for row in found.rows for turn in each_turn(row)]
+    say(f"{title:<10} {len(rows)} assistant turns of {len(found.rows)} conversations, each a row")
+    return dataclasses.replace(found, rows=rows)
 
 
 def is_strict(row: RankedAnswers) -> bool:

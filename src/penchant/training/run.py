@@ -114,6 +114,8 @@ def train(
     check_free(folder, resume=resume)
     options = continued(model, options)
     config = make_config(folder, method, options, evaluates=bool(eval_data or eval_split))
+    if config.turns == "all" and eval_split:
+        raise InputError("the turns of one conversation would stand on both sides of eval_split", fix="Give eval_data")
     request = {name: value for name, value in request.items() if value is not None} | resolved_options(config, options)
     if resume:
         check_same(folder, request)
