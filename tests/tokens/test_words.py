@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import regex
 from hypothesis import example, given, settings
@@ -163,9 +165,73 @@ def test_a_batch_is_tokenised_as_its_rows_one_by_one(name):
     assert together.merged == sum(one.merged for one in alone)
 
 
-@pytest.mark.parametrize("name", ["llama2", "gemma"])
-def test_sentencepiece_is_asked(name):
-    assert Words.of(tokenizer_of(name).backend_tokenizer) is None
+SPACED = {
+    "prepended": ("llama2", None),
+    "marked": ("gemma", None),
+    "first": ("mistral-v3", None),
+    "each": ("mistral-v3", {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}),
+    "always": ("mistral-v3", {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False}),
+    "never": ("mistral-v3", {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": False}),
+}
+
+
+def spaced_facts(kind):
+    joined = [("e", "▁"), ("]", "▁a"), ("e▁", "▁")] if kind == "always" else []
+    name, pre_tokenizer = SPACED[kind]
+    facts = json.loads(tokenizer_of(name).backend_tokenizer.to_str())
+    if kind == "marked":
+        facts["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+        facts["pre_tokenizer"] = {
+            "type": "Split",
+            "pattern": {"String": " "},
+            "behavior": "MergedWithPrevious",
+            "invert": False,
+        }
+    facts["pre_tokenizer"] = pre_tokenizer or facts["pre_tokenizer"]
+    vocabulary, merges = facts["model"]["vocab"], facts["model"]["merges"]
+    for left, right in [("▁", "▁"), ("▁▁", "▁▁"), ("▁", "."), ("▁▁", "a"), ("e", "é"), ("é", "é"), *joined]:
+        for piece in (left, right, left + right):
+            vocabulary.setdefault(piece, len(vocabulary))
+        merges.append([left, right])
+    return facts
+
+
+def tokenizer_from(facts):
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(facts)), bos_token="<s>")
+
+
+def spaced_tokenizer(kind):
+    if kind not in TOKENIZERS:
+        TOKENIZERS[kind] = tokenizer_from(spaced_facts(kind))
+    return TOKENIZERS[kind]
+
+
+@pytest.mark.parametrize("kind", SPACED)
+@given(text=TEXTS | st.text("ae] ▁.é\n", max_size=40), special=st.booleans())
+@example(text="", special=True)
+@example(text="ab" * 2000, special=False)
+@example(text=" ▁  <s> a<s>a ", special=False)
+@settings(max_examples=60, deadline=None)
+def test_a_text_cut_before_its_spaces_has_the_tokenizer_s_ids(kind, special, text):
+    tokenizer = spaced_tokenizer(kind)
+    found = ids_of(tokenizer, ["some text"] * 64 + [text], special=special)
+    assert words_module._KEPT[tokenizer][1] is not None, "the words must be in use"
+    assert found[-1] == tokenizer(text, add_special_tokens=special)["input_ids"]
+
+
+def test_a_vocabulary_whose_cuts_are_not_known_is_left_to_the_tokenizer():
+    facts = spaced_facts("first")
+    assert Words.of(tokenizer_from(facts).backend_tokenizer) is not None
+    assert Words.of(tokenizer_from(facts | {"normalizer": {"type": "NFKC"}}).backend_tokenizer) is None
+    facts["model"]["vocab"]["<0x0A>▁"] = len(facts["model"]["vocab"])
+    facts["model"]["merges"].append(["<0x0A>", "▁"])
+    assert Words.of(tokenizer_from(facts).backend_tokenizer) is None
+    facts["model"]["merges"].pop()
+    facts["model"]["ignore_merges"] = True
+    assert Words.of(tokenizer_from(facts).backend_tokenizer) is None
 
 
 def test_tokens_added_later_are_known():

@@ -2,7 +2,8 @@
 
 Tokenizers on bytes (GPT-2's kind: Llama 3, Qwen, SmolLM, OLMo, Granite, Phi-4, Command-R, ...) cut a text by a regular
 expression into words that are tokenised apart, and most words come again. Here the text is cut by the same expression,
-and only words that are new go to the tokenizer's model.
+and only words that are new go to the tokenizer's model. Those in SentencePiece's manner cut nothing; :mod:`.spaced` says
+where their texts can be cut all the same.
 
 Nothing of it is believed. Two engines may disagree about a character, so each is held against the tokenizer's own cut
 in many surroundings before any text that holds it is cut here, and some whole texts are compared. What is not certain
@@ -11,14 +12,16 @@ goes to the tokenizer.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import msgspec
 import regex
+
+from penchant.tokens.spaced import Spaced, spaced
 
 _WORTH_LEARNING = 64
 """Fewer texts are tokenised sooner than an expression is tried."""
@@ -95,13 +98,14 @@ class Words:
 
     Args:
         backend: A ``tokenizers.Tokenizer``.
-        cut: Its way of cutting a text into words.
+        cut: Its way of cutting a text into words; or a cut that is proved, before which spaces are marked.
     """
 
-    def __init__(self, backend: Any, cut: Cut) -> None:
+    def __init__(self, backend: Any, cut: Cut | Spaced) -> None:
         from tokenizers.pre_tokenizers import ByteLevel
 
-        self._cut = cut
+        self._mark = cut.mark if isinstance(cut, Spaced) else None
+        self._cut = cut.cut if isinstance(cut, Spaced) else cut
         self._model, self._pre, self._normalizer = backend.model, backend.pre_tokenizer, backend.normalizer
         self._bytes = ByteLevel(add_prefix_space=False, use_regex=False)
         self._memory = _Memory(self._of_word)
@@ -117,12 +121,16 @@ class Words:
         others = [token.content for token in added.values() if token.content not in plain]
         self._added, self._others = plain, _any_of(others)
         self._parts = _any_of(plain)
-        self._learn(_ASCII)
+        if self._mark is None:
+            self._learn(_ASCII)
 
     @classmethod
     def of(cls, backend: Any) -> Words | None:
-        """For a tokenizer that cuts by an expression known here; nothing for another, such as SentencePiece's."""
-        facts = json.loads(backend.to_str())
+        """For a tokenizer whose cut is known here; nothing for another."""
+        facts = msgspec.json.decode(backend.to_str())
+        marked = spaced(facts)
+        if marked is not None:
+            return cls(backend, marked)
         normalizer, model = facts["normalizer"], facts["model"]
         if (normalizer or {"type": "NFC"})["type"] != "NFC" or model["type"] != "BPE" or model.get("dropout"):
             return None
@@ -135,10 +143,10 @@ class Words:
             return None
         parts = [text] if self._parts is None else self._parts.split(text)
         if len(parts) == 1:
-            return self._plain(text)
+            return self._plain(text, first=True)
         found: list[int] = []
         for number, part in enumerate(parts):
-            ids = self._added[part] if number % 2 else self._plain(part) if part else []
+            ids = self._added[part] if number % 2 else self._plain(part, first=not number) if part else []
             if ids is None:
                 return None
             found += ids
@@ -148,9 +156,11 @@ class Words:
         """Whether the ids of some texts, as the tokenizer has them, are those found here."""
         return all(self.ids(text) in (None, own) for text, own in zip(texts, ids, strict=True))
 
-    def _plain(self, text: str) -> list[int] | None:
-        """The ids of a text without added tokens."""
-        if not text.isascii():
+    def _plain(self, text: str, *, first: bool) -> list[int] | None:
+        """The ids of a text without added tokens, the first of its row or not."""
+        if self._mark is not None:
+            text = self._mark(text, first)
+        elif not text.isascii():
             if self._normalizer is not None:
                 text = self._normalizer.normalize_str(text)
             new = set(text) - self._known
@@ -173,9 +183,8 @@ class Words:
         return list(self._cut(text)) == own
 
     def _of_word(self, word: str) -> tuple[int, ...]:
-        return tuple(
-            token.id for piece, _ in self._bytes.pre_tokenize_str(word) for token in self._model.tokenize(piece)
-        )
+        pieces = [word] if self._mark else [piece for piece, _ in self._bytes.pre_tokenize_str(word)]
+        return tuple(token.id for piece in pieces for token in self._model.tokenize(piece))
 
 
 class _Memory(dict[str, tuple[int, ...]]):
