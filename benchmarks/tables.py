@@ -128,9 +128,9 @@ def _commands(measured: dict[str, Any], name: str) -> list[str]:
     return lines
 
 
-def tokenise() -> str:
+def tokenise(name: str = "tokenise") -> str:
     """Seconds to prepare the same rows, beside TRL."""
-    measured = json.loads((RESULTS / "tokenise.json").read_text())
+    measured = json.loads((RESULTS / f"{name}.json").read_text())
     names = {
         "penchant": "penchant",
         "penchant_by_encode_batch": "penchant, every text given to the library's `encode_batch`",

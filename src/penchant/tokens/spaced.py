@@ -1,17 +1,17 @@
 """Tokenizers in SentencePiece's manner (Llama 2, Mistral, Gemma, ...): where a text can be cut, and why that is exact.
 
 Every space is written as a mark and the whole text goes to byte-pair merging as one word. A merge joins two neighbours.
-Where no merge of the vocabulary joins something that ends in a character x with something that begins with the mark, no
-merge ever happens between x and a mark, and those on its left and on its right do not know of each other: cut there, the
-parts have the tokens of the whole. Vocabularies learnt from words hold that for every x but the mark itself (Mistral's
-58,980 merges), or for all but a few (of Gemma 3's 514,906 one joins ``>`` with what stands after a space). Each
-vocabulary's own merges say which.
+Where no merge of the vocabulary joins something that ends in a character x with something that begins with the mark,
+no merge ever happens between x and a mark, and those on its left and on its right do not know of each other: cut there,
+the parts have the tokens of the whole. Vocabularies learnt from words hold that for every x but the mark itself
+(Mistral's 58,980 merges), or for all but a few (of Gemma 3's 514,906 one joins ``>`` with what stands after a space).
+Each vocabulary's own merges say which.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 _MARK = "\u2581"
@@ -56,14 +56,16 @@ def spaced(facts: dict[str, Any]) -> Spaced | None:
 
 
 def _before_spaces(joined: set[str]) -> re.Pattern[str]:
-    """Words with the marks before them; what follows one of the characters that merges join with marks is not cut off."""
+    """Words with the marks before them; not cut off behind a character that merges join with a mark."""
     more = f"(?:(?<=[{re.escape(''.join(sorted(joined)))}]){_MARK}+[^{_MARK}]*)*" if joined else ""
     return re.compile(f"{_MARK}*[^{_MARK}]+{more}|{_MARK}+")
 
 
-def _merges(model: dict[str, Any]) -> list[tuple[str, str]]:
+def _merges(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Both ways in which tokenizers write them: two strings, or one with a space."""
-    return [tuple(one.split(" ")) if isinstance(one, str) else tuple(one) for one in model["merges"]]
+    for merge in model["merges"]:
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        yield left, right
 
 
 def _way(normalizer: Any, pre_tokenizer: Any) -> tuple[str, bool, bool] | None:

@@ -2,8 +2,8 @@
 
 Tokenizers on bytes (GPT-2's kind: Llama 3, Qwen, SmolLM, OLMo, Granite, Phi-4, Command-R, ...) cut a text by a regular
 expression into words that are tokenised apart, and most words come again. Here the text is cut by the same expression,
-and only words that are new go to the tokenizer's model. Those in SentencePiece's manner cut nothing; :mod:`.spaced` says
-where their texts can be cut all the same.
+and only words that are new go to the tokenizer's model. Those in SentencePiece's manner (Llama 2, Mistral, Gemma) cut
+nothing; :mod:`.spaced` says where their texts can be cut all the same.
 
 Nothing of it is believed. Two engines may disagree about a character, so each is held against the tokenizer's own cut
 in many surroundings before any text that holds it is cut here, and some whole texts are compared. What is not certain

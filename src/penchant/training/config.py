@@ -66,8 +66,8 @@ class PreferenceConfig(TrainingArguments):
         weighted: Multiply each row's loss by the data's column ``weight``.
         margins: Take the data's column ``margin`` (or the difference of two ratings) from beta times the difference of
             the two answers' log-ratios, in any method of that difference.
-        turns: Which of the assistant's turns in a labelled conversation are trained: ``last``, or ``all``, each as a row
-            of its own with the turns before it as the prompt and the conversation's label.
+        turns: Which of the assistant's turns in a labelled conversation are trained: ``last``, or ``all``, each as a
+            row of its own with the turns before it as the prompt and the conversation's label.
         beta_end: Where beta ends, on a straight line over the run; left out, it stays.
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         on_non_finite: What happens to a step whose loss or gradient is not finite: ``stop`` ends the run with the rows
