@@ -15,7 +15,7 @@ from penchant.data.shaping import each_turn
 from penchant.errors import InputError
 from penchant.objectives import Method
 from penchant.records import LabelledAnswer, RankedAnswers
-from penchant.spool import Chosen
+from penchant.spool import Chosen, Spool
 from penchant.tokens import (
     EncodeSettings,
     Encoding,
@@ -62,9 +62,9 @@ def _every_turn(found: Any, title: str, say: Callable[[str], None]) -> Any:
         if layout_named(reading.format).gives != "answers":
             what = "turns all is for labelled conversations, and the earlier turns of these rows are both good and bad"
             raise InputError(what, where=reading.file, got=reading.title, fix="Leave turns out")
-    if not all(isinstance(row, LabelledAnswer) for row in found.rows):
+    if found.rows.kinds != {LabelledAnswer}:
         raise InputError("rows that are tokens already have no turns to train apart", fix="Leave turns out")
-    rows = [turn for row in found.rows for turn in each_turn(row)]
+    rows = Spool(turn for row in found.rows for turn in each_turn(row))
     say(f"{title:<10} {len(rows)} assistant turns of {len(found.rows)} conversations, each a row")
     return dataclasses.replace(found, rows=rows)
 
