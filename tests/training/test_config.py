@@ -123,3 +123,9 @@ def test_what_sharding_cannot_have_is_said(variables, settings, said, tmp_path, 
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=said):
         config(tmp_path, **settings)
+
+
+def test_shards_are_not_gone_on_with_without_sharding(tmp_path):
+    (tmp_path / "checkpoint-2" / "pytorch_model_fsdp_0").mkdir(parents=True)
+    with pytest.raises(InputError, match="written with FSDP, and this run is without it"):
+        sharding.check_checkpoint(tmp_path / "checkpoint-2", config(tmp_path))

@@ -93,6 +93,7 @@ class PreferenceConfig(TrainingArguments):
         learning_rate: Left out, the method's preset for adapter or full training.
         report: Measure some rows before and after training and end with report.html; false leaves both out.
         sample_prompts: Prompts of the data to answer before and after training, for the report.
+        fsdp: Share weights, gradients and optimiser over the processes (FSDP2); ``accelerate launch`` may ask for it.
         save_steps: Write a checkpoint to resume from every so many steps; left out, only the final model is saved.
     """
 
@@ -139,6 +140,7 @@ class PreferenceConfig(TrainingArguments):
     logging_nan_inf_filter: bool = False
     save_strategy: str = "no"
     save_steps: float | None = None
+    fsdp: bool | None = None
     ddp_find_unused_parameters: bool | None = False  # a search from the model's output does not see the streamed head
     remove_unused_columns: bool | None = False
     disable_tqdm: bool | None = True

@@ -36,7 +36,7 @@ from penchant.training.reading import encode_rows, read_rows_for, split
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
 from penchant.training.session import clear_after, last_metrics, results, train_from
-from penchant.training.sharding import description, whole_loading
+from penchant.training.sharding import check_checkpoint, description, whole_loading
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
 
@@ -122,6 +122,7 @@ def train(
     say = _printer(console, config)
     checkpoint = latest_whole(folder, say) if resume else None
     if checkpoint is not None:
+        check_checkpoint(checkpoint, config)
         say(f"resume     going on from {checkpoint.name}")
     elif resume:
         say("resume     there is no whole checkpoint yet: the run begins again")

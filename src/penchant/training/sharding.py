@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import InputError
@@ -91,6 +92,19 @@ def settle_plugin(accelerator: Any, config: PreferenceConfig) -> None:
         raise InputError("FSDP2 was asked for, and accelerate runs something else", got=found)
     # every process has the whole model by then
     accelerator.state.fsdp_plugin.cpu_ram_efficient_loading = False
+
+
+def check_checkpoint(checkpoint: Path, config: PreferenceConfig) -> None:
+    """See that a run goes on as it was begun: shards are read by sharded runs alone.
+
+    Raises:
+        InputError: if it was begun otherwise.
+    """
+    sharded = any(checkpoint.glob("pytorch_model_fsdp*"))
+    if sharded != asked_for(config):
+        how = ("with", "without") if sharded else ("without", "with")
+        what = f"the checkpoint was written {how[0]} FSDP, and this run is {how[1]} it"
+        raise InputError(what, where=str(checkpoint), fix="Start it as it was started before")
 
 
 def description(accelerator: Any) -> str:
