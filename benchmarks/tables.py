@@ -47,13 +47,18 @@ def growth() -> str:
 
 
 def start() -> str:
-    """From the command to the first step, by the number of rows."""
-    lines = ["| rows | side | seconds | all runs | peak GB |", "|" + " --- |" * 5]
-    for found in sorted(json.loads((RESULTS / "start.json").read_text())["results"], key=lambda one: one["rows"]):
-        runs = ", ".join(f"{seconds:.0f}" for seconds in found["all_seconds"])
+    """From the command to the first step, by the number of rows; and what a row costs in memory."""
+    results = sorted(json.loads((RESULTS / "start.json").read_text())["results"], key=lambda one: one["rows"])
+    lines = ["| rows | side | processor s | all runs | peak GB |", "|" + " --- |" * 5]
+    for found in results:
+        runs = ", ".join(f"{seconds:.0f}" for seconds in found["all_cpu_s"])
         lines.append(
-            f"| {found['rows']:,} | {found['side']} | {found['seconds']:.0f} | {runs} | {found['peak_gb']:.2f} |"
+            f"| {found['rows']:,} | {found['side']} | {found['cpu_s']:.0f} | {runs} | {found['peak_gb']:.2f} |"
         )
+    small = [one for one in results if one["side"] == "penchant, small model" and one["rows"] >= 1000]
+    few, many = small[0], small[-1]
+    per_row = (many["peak_gb"] - few["peak_gb"]) * 1e6 / (many["rows"] - few["rows"])
+    lines += ["", f"From {few['rows']:,} to {many['rows']:,} rows the peak grows by {per_row:.1f} KB a row."]
     return "\n".join(lines)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
+from penchant import spool
+from penchant.data import read_preferences
 from penchant.errors import InputError
 from penchant.records import LabelledAnswer, PreferencePair
-from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
+from penchant.tokens import EncodeSettings, PromptStyle, TokenCache, encode_answers, encode_pairs, whole
+from penchant.tokens import cache as cache_room
 
 
 def pair(prompt="Why?", chosen="Because.", rejected="No idea at all.", source="f:1"):
@@ -133,3 +138,29 @@ def test_mismatched_answers_come_from_another_prompt(chat, tiny_tokenizer):
 def test_one_prompt_alone_cannot_give_a_baseline(chat):
     with pytest.raises(InputError, match="all rows have the same prompt"):
         encode_answers([answer("A?", "one."), answer("A?", "two.")], chat, EncodeSettings())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_memory_does_not_grow_with_the_rows(chat, monkeypatch, tmp_path, kept):
+    monkeypatch.setattr(spool, "IN_MEMORY", 40)
+    monkeypatch.setattr(whole, "_BATCH", 40)
+    monkeypatch.setattr(whole, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(cache_room, "_BATCH", 40)
+    cache = TokenCache(tmp_path) if kept else None
+
+    def held(count):
+        """Most bytes above the start while so many rows are read and tokenised, and bytes at the end."""
+        tracemalloc.start()
+        rows = read_preferences(
+            ({"prompt": f"Number {k % 9}?", "chosen": "yes " * 40, "rejected": "no " * 40} for k in range(count)),
+            unpaired=False,
+        ).rows
+        encoded = encode_pairs(rows, chat, EncodeSettings(), cache)
+        assert len(encoded.rows) == count
+        found = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return found
+
+    held(200)  # what is made once
+    few, many = held(240), held(640)
+    assert all(more - less < 400 * 100 for less, more in zip(few, many, strict=True)), (few, many)
