@@ -34,6 +34,7 @@ SHAPES = {
     "a closure": f"def make(beta):\n    def loss({FOUR}):\n        return {BODY}\n\n    return loss\n\n\ndpo = make(0.1)",
     "an object": f"class DPO:\n{INIT}    def __call__(self, {FOUR}):\n        return {BODY.replace('beta', 'self.beta')}",
     "a method": f"class Trainer:\n    beta = 0.1\n\n    def dpo_loss(self, {FOUR}, beta=0.1):\n        return {BODY}",
+    "a static method": f"class Losses:\n    @staticmethod\n    def dpo_loss({FOUR}, beta=0.1):\n        return {BODY}",
     "a trainer": (
         "class Trainer:\n    def __init__(self, model, beta=0.1):\n        self.model, self.beta = model, beta\n\n"
         f"    def dpo_loss(self, {FOUR}):\n        return {BODY.replace('beta', 'self.beta')}"
@@ -100,6 +101,13 @@ def test_a_class_has_its_constructors_constants() -> None:
     loss = plain(Loss)
     assert [p.name for p in loss.parameters] == ["chosen", "rejected", "ref_chosen", "ref_rejected", "beta", "shift"]
     assert loss.call(-12.0, -30.0, -14.0, -29.0, beta=0.1) == pytest.approx(np.logaddexp(0, -0.3))
+
+
+def test_a_class_that_cannot_be_called_is_named(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    path = tmp_path / "code.py"
+    path.write_text("class Loss:\n    beta = 0.1\n")
+    verdict = check(path, "Loss", "dpo", sandboxes=sandboxes)
+    assert verdict.kind == "failed" and "neither forward nor __call__" in verdict.sentence
 
 
 def test_a_call_that_tries_the_loss_is_no_loss(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:

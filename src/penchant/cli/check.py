@@ -24,7 +24,7 @@ def check(
     Parameters
     ----------
     file
-        The file, or FILE.py:function.
+        The file, or one loss of it: FILE.py:function, FILE.py:Class or FILE.py:Class.method.
     method
         What it should be (any method of `penchant methods` on pairs or answers, or log_sigmoid); told from the
         function's name when left out.

@@ -51,7 +51,9 @@ def plain(target: Any, method: str = "") -> Plain:
         TypeError: if it cannot be called.
     """
     if inspect.isclass(target):
-        return _of_class(target, method or _called(target))
+        method = method or _called(target)
+        if not isinstance(inspect.getattr_static(target, method), staticmethod | classmethod):
+            return _of_class(target, method)
     if method:
         target = getattr(target, method)
     written = target
@@ -61,7 +63,10 @@ def plain(target: Any, method: str = "") -> Plain:
 
 
 def _called(owner: type) -> str:
-    return "forward" if hasattr(owner, "forward") else "__call__"
+    found = [name for name in ("forward", "__call__") if name in dir(owner)]
+    if not found:
+        raise TypeError(f"{owner.__name__} has neither forward nor __call__")
+    return found[0]
 
 
 def _of_class(owner: type, method: str) -> Plain:
