@@ -9,6 +9,7 @@ make, extras of pip and modules are looked up instead. A block of shell that is 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import io
 import os
@@ -89,9 +90,11 @@ def look_up(program: str, arguments: list[str]) -> None:
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert all(re.search(rf"^{target}:", makefile, flags=re.M) for target in arguments), arguments
     elif program in ("accelerate", "torchrun"):
-        known = call(["train", "--help"], told := io.StringIO())
-        own = arguments[arguments.index("penchant") + 2 :]
-        assert known == 0 and all(word in told.getvalue() for word in own if word.startswith("--")), own
+        from penchant.training.config import PreferenceConfig
+
+        known = {field.name for field in dataclasses.fields(PreferenceConfig)} | {"data", "model"}
+        own = [word[2:].replace("-", "_") for word in arguments[arguments.index("penchant") :] if word.startswith("--")]
+        assert set(own) <= known, own
     elif Path(program).name in ("pip", "penchant", "python3", "python", "sh"):
         extras = re.findall(r"\[(\w+)\]", " ".join(arguments))
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
