@@ -140,6 +140,7 @@ def _run(
             if bad is not None:
                 _leave_out(scorer.method, lacking, table, strict, int(batch.rows[bad % len(batch.rows)]))
             elif scorer.method.couples_rows and rows > AT_ONCE:
+                scorer.kept.clear()
                 _leave_out(scorer.method, lacking, table, strict)
     for scorer in scorers:
         if scorer.method.couples_rows and scorer.method.name not in lacking and not scorer.settle():
