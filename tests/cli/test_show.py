@@ -52,6 +52,20 @@ def test_labelled_answers_are_named_by_their_label(show):
     assert "\ndesirable [loss]" in out and "\nundesirable [loss]" in out
 
 
+def test_a_tie_is_no_preference(show):
+    _, out, _ = show([{"prompt": "Why?", "completion_a": "So.", "completion_b": "No.", "preference": "tie"}])
+    assert "a tie: left out of training" in out and "one answer [loss]" in out and "chosen" not in out
+
+
+def test_rows_that_are_tokens_already_are_decoded_and_cut(show, tiny_tokenizer):
+    prompt, good, bad = (tiny_tokenizer(text)["input_ids"] for text in ("Why?", "Because it is so.", "No."))
+    _, out, _ = show([{"prompt_ids": prompt, "chosen_ids": good, "rejected_ids": bad}])
+    assert "tokens already" in out and "Because it is so." in out and "rejected [loss]" in out
+    row = {"prompt_ids": prompt, "completion_ids": good, "label": False}
+    _, out, _ = show([row], "--max-length", str(len(prompt) + 2), "--truncation", "keep_start")
+    assert f"undesirable [loss] 2 tokens, cut: {len(good) - 2} after" in out
+
+
 def test_cut_dropped_and_refused_rows_are_said(show):
     rows = [*pair_rows(1), {"prompt": "Why?", "chosen": "word " * 90, "rejected": "No."}, {"prompt": "", "chosen": "a"}]
     _, out, _ = show(rows, "--max-length", "60")

@@ -11,10 +11,16 @@ from penchant.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from penchant.doctor.tokens import TokenRow
+    from penchant.doctor.example import Example
+    from penchant.records import TokenAnswer, TokenPair
+    from penchant.tokens import EncodeSettings, PromptStyle
+    from penchant.tokens.tokenise import Tokenised
 
 _AROUND = 3
 _MOST = 1200
+_LABELS = {True: "desirable", False: "undesirable"}
+_TIED = ("one answer", "the other")
+_GOOD = ("chosen", "desirable")
 
 
 def show(
@@ -74,7 +80,8 @@ def show(
     from penchant.tokens import EncodeSettings, PromptStyle
 
     style = PromptStyle.of(load_tokenizer(model, trust_remote_code=trust_remote_code), chat_template)
-    examiner = TokenExaminer(style, EncodeSettings(max_length, truncation))
+    settings = EncodeSettings(max_length, truncation)
+    examiner = TokenExaminer(style, settings)
     console = Console(highlight=False, markup=False)
     console.print(style.describe(), soft_wrap=True)
     for row in wanted:
@@ -83,34 +90,63 @@ def show(
             console.print(f"refused: {row.fault}", style="red", soft_wrap=True)
             continue
         if isinstance(row.record, TokenPair | TokenAnswer):
-            raise InputError("the row is tokens already, and show starts from text", where=row.source)
+            console.print("tokens already: taken as they are", soft_wrap=True)
+            _print_row(console, *_of_tokens(row.record), style, settings, full)
+            continue
         for _, seen in examiner.tokenised([row.record]):
             if isinstance(seen, InputError):
                 console.print(f"refused: {seen}", style="red", soft_wrap=True)
-            else:
-                _print_row(console, seen, full)
+                continue
+            if seen.example.tie:
+                told = "a tie: left out of training, unless the method takes ties (penchant methods --needs ties)"
+                console.print(told, style="yellow", soft_wrap=True)
+            _print_row(console, seen.whole, _titles(seen.example), style, settings, full)
 
 
-def _print_row(console: Console, row: TokenRow, full: bool) -> None:
+def _titles(example: Example) -> tuple[str, ...]:
+    """What the answers are called."""
+    if example.label is not None:
+        return (_LABELS[example.label],)
+    return _TIED if example.tie else example.names
+
+
+def _of_tokens(record: TokenPair | TokenAnswer) -> tuple[Tokenised, tuple[str, ...]]:
+    """A row that is tokens already, and what its answers are called."""
+    from penchant.records import TokenAnswer
+    from penchant.tokens.tokenise import Tokenised
+
+    titles = (_LABELS[record.label],) if isinstance(record, TokenAnswer) else ("chosen", "rejected")
+    answers = tuple(record.answers[: len(titles)])
+    return Tokenised(record.prompt_ids, answers, (False,) * len(answers)), titles
+
+
+def _print_row(
+    console: Console,
+    whole: Tokenised,
+    titles: tuple[str, ...],
+    style: PromptStyle,
+    settings: EncodeSettings,
+    full: bool,
+) -> None:
     """The row within max_length, or what it would be with room for it."""
     from penchant.tokens.show import print_part
+    from penchant.tokens.tokenise import fit
 
-    prompt, answers = row.fitted or row.whole[:2]
-    tokenizer = row.style.tokenizer
-    if row.fitted is None:
-        over = f"longer than max_length {row.settings.max_length}; left out of training, shown whole"
+    fitted = fit(whole, settings, style)
+    prompt, answers = fitted or whole[:2]
+    if fitted is None:
+        over = f"longer than max_length {settings.max_length}; left out of training, shown whole"
         console.print(f"dropped: {over}", style="red", soft_wrap=True)
-    gone = len(row.whole.prompt) - len(prompt)
+    gone = len(whole.prompt) - len(prompt)
     most = None if full else _MOST
     before = f"{gone} before" if gone else ""
-    print_part(console, "prompt [no loss]", prompt, "dim", tokenizer, most=most, cut=before)
-    for name, ids, whole, merged in zip(row.example.names, answers, row.whole.answers, row.whole.merged, strict=True):
-        good = row.example.label if row.example.label is not None else name == "chosen"
-        title = name if row.example.label is None else ("desirable" if good else "undesirable")
-        gone = len(whole) - len(ids)
+    print_part(console, "prompt [no loss]", prompt, "dim", style.tokenizer, most=most, cut=before)
+    for title, ids, uncut, merged in zip(titles, answers, whole.answers, whole.merged, strict=True):
+        gone = len(uncut) - len(ids)
         cut = f"{gone} after, no end of turn" if gone else ""
-        print_part(console, f"{title} [loss]", ids, "green" if good else "red", tokenizer, most=most, cut=cut)
-        _print_boundary(console, prompt, ids, merged, tokenizer)
+        colour = "green" if title in _GOOD else "yellow" if title in _TIED else "red"
+        print_part(console, f"{title} [loss]", ids, colour, style.tokenizer, most=most, cut=cut)
+        _print_boundary(console, prompt, ids, merged, style.tokenizer)
 
 
 def _print_boundary(console: Console, prompt: list[int], answer: list[int], merged: bool, tokenizer: Any) -> None:
