@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from penchant import numpy as oracle
+from penchant.cli import main
 from penchant.errors import InputError
 from penchant.objectives import METHODS
 from penchant.objectives.catalogue import MEANING
@@ -19,6 +20,7 @@ from penchant.whiteboard.explain import as_markdown, as_text, explain
 from penchant.whiteboard.neighbours import LIMITS, both, by_constant
 from penchant.whiteboard.prose import PROSE
 from penchant.whiteboard.pushes import pushes
+from penchant.whiteboard.subjects import get_subject
 from penchant.whiteboard.walkthroughs import WALKTHROUGHS
 from penchant.whiteboard.walkthroughs.blocks import SIGNS, width
 
@@ -159,3 +161,9 @@ def test_a_default_that_no_source_confirms_is_marked_and_the_mark_explained():
     page = as_text(explain("asft"), "asft")
     assert "- lambda = 0.1?: " in page and MEANING in page
     assert "?" not in next(section.text for section in explain("npo") if section.title == "Constants")
+
+
+def test_a_method_is_explained_and_checked_by_its_other_names(capsys):
+    with pytest.raises(SystemExit):
+        main(["explain", "rdpo"])
+    assert capsys.readouterr().out.startswith("robust_dpo\n") and get_subject("rdpo").name == "robust_dpo"

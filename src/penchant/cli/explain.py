@@ -13,7 +13,8 @@ def explain(method: str, *, markdown: bool = False) -> None:
     markdown
         Print the page as Markdown.
     """
+    from penchant.objectives import get_method
     from penchant.whiteboard import explain as page
 
-    sections = page.explain(method)
-    print(page.as_markdown(sections, method) if markdown else page.as_text(sections, method))
+    sections, name = page.explain(method), get_method(method).name
+    print(page.as_markdown(sections, name) if markdown else page.as_text(sections, name))

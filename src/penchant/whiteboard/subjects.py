@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from penchant.errors import InputError, suggest
-from penchant.objectives.catalogue import METHODS, Method
+from penchant.objectives.catalogue import METHODS, OTHER_NAMES, Method
 from penchant.whiteboard.anatomy import ANATOMIES, NOTHING, evaluate
 from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.faults import FAULTS
@@ -115,6 +115,7 @@ def get_subject(name: str) -> Subject:
     """
     if name == "log_sigmoid":
         return Subject(name, ANATOMIES[name], FAULTS[name], (("x",),), {})
+    name = OTHER_NAMES.get(name, name)
     if name not in METHODS:
         raise InputError(f"no method {name!r}", fix=suggest(name, [*METHODS, "log_sigmoid"]))
     subject = _of_method(METHODS[name])
