@@ -12,6 +12,7 @@ the file is kept. ``--predict`` makes the plans again, from the config alone, an
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -100,12 +101,22 @@ def drawn_rows() -> list[Any]:
     ]
 
 
-def train(setting: dict[str, Any], layers: int, rows: list[Any]) -> None:
-    """Two steps; weights that were never written to would not be resident, so all of them are."""
+def made(setting: dict[str, Any], layers: int) -> Any:
+    """The model; weights that were never written to would not be resident, so all of them are."""
     import torch
     from transformers import LlamaForCausalLM
 
     from penchant.models import DTYPES
+
+    model = LlamaForCausalLM._from_config(shape(layers), dtype=DTYPES[setting["dtype"]])
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(0, 0.02)
+    return model
+
+
+def train(setting: dict[str, Any], model: Any, rows: list[Any]) -> None:
+    """Two steps."""
     from penchant.training import PreferenceConfig, PreferenceTrainer
     from penchant.training.adapters import add_adapter
 
@@ -119,29 +130,30 @@ def train(setting: dict[str, Any], layers: int, rows: list[Any]) -> None:
         use_cpu=True,
         report_to="none",
     )
-    model = LlamaForCausalLM._from_config(shape(layers), dtype=DTYPES[setting["dtype"]])
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.normal_(0, 0.02)
     model = add_adapter(model, config) if setting["lora"] else model
     PreferenceTrainer(model, config, rows, processing_class=Tokenizer()).train()
 
 
-def measure(setting: dict[str, Any]) -> dict[str, Any]:
-    """One combination, in this process."""
-    import gc
+def settled() -> None:
+    """Free blocks given back to the system, and VmHWM begun again."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
 
+
+def measure(setting: dict[str, Any]) -> dict[str, Any]:
+    """One combination, in this process: from before the model is made, but not while it is made."""
     import torch
 
     torch.manual_seed(0)
     rows, held = drawn_rows(), Held()
-    train(setting, 1, rows[:1])
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins again
+    train(setting, made(setting, 1), rows[:1])
+    settled()
     resident_before, held_before, used_before = resident("VmRSS"), held.now(), resource.getrusage(resource.RUSAGE_SELF)
+    model = made(setting, LAYERS)
+    settled()
     with held:
-        train(setting, LAYERS, rows)
+        train(setting, model, rows)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return setting | {
         "held_gb": (held.most - held_before) / 1e9,

@@ -192,11 +192,11 @@ def plan() -> str:
     lines[0] += " resident, planned | resident, measured | off |"
     lines.append("|" + " --- |" * 10)
     for one in json.loads((RESULTS / "plan.json").read_text()):
-        planned = one["plan_gb"] - one["parts_gb"]["allocator"]
+        planned, held = one["plan_gb"] - one["parts_gb"]["allocator"], one["held_gb"]
+        found = f"{held:.2f} | {planned / held - 1:+.0%}" if held else "- | -"
         lines.append(
             f"| {'adapter' if one['lora'] else 'full'} | {one['dtype']} | "
-            f"{'made again' if one['checkpointing'] else 'kept'} | {one['budget']} | {planned:.2f} | "
-            f"{one['held_gb']:.2f} | {planned / one['held_gb'] - 1:+.0%} | {one['plan_gb']:.2f} | "
-            f"{one['resident_gb']:.2f} | {one['off']:+.0%} |"
+            f"{'made again' if one['checkpointing'] else 'kept'} | {one['budget']} | {planned:.2f} | {found} | "
+            f"{one['plan_gb']:.2f} | {one['resident_gb']:.2f} | {one['off']:+.0%} |"
         )
     return "\n".join(lines)

@@ -291,3 +291,25 @@ def test_layout_computes_each_prompt_once():
     assert batch.ids_1T.shape[1] == sum(len(p) + sum(len(a) - 1 for a in answers) for p, answers in GROUPS)
     assert batch.lengths.tolist() == [7, 3, 1, 6, 2, 1, 4, 3]
     assert batch.position_1T[0, :14].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 6, 7]
+
+
+def test_gradients_are_compared_piece_by_piece(monkeypatch):
+    """As in one piece, with gradients that one side does not have."""
+    from penchant.logps import choice
+
+    torch.manual_seed(0)
+    ours = [torch.randn(7, 5), torch.randn(3).bfloat16(), None, torch.randn(2), None]
+    theirs = [torch.randn(7, 5), torch.randn(3), torch.randn(4), None, None]
+    here, there = (
+        torch.cat(
+            [
+                torch.zeros(size) if one is None else one.float().flatten()
+                for one, size in zip(side, (35, 3, 4, 2, 0), strict=True)
+            ]
+        )
+        for side in (ours, theirs)
+    )
+    expected = float((here - there).norm() / there.norm())
+    for piece in (1 << 20, 4):
+        monkeypatch.setattr(choice, "_PIECE", piece)
+        assert choice._distance(ours, theirs) == pytest.approx(expected, rel=1e-6)

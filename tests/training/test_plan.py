@@ -65,6 +65,25 @@ def test_a_quantised_reference_is_smaller(eight_billion):
     assert low == pytest.approx(6.98e9 / 2 + 2 * 1.05e9, rel=0.001)
 
 
+def test_the_allocators_room_is_the_activations_of_all_layers(eight_billion):
+    """Whether they are kept or made again: their blocks come and go all the same."""
+    model, settings = empty_model(eight_billion, rank=16), {"lora": True, "rank": 16} | SETTINGS
+    plain = make_plan(model, ROWS, **settings)
+    assert "allocator" not in plain.memory
+    for again in (False, True):
+        on_cpu = make_plan(model, ROWS, **settings, checkpointing=again, glibc=True)
+        assert on_cpu.memory["allocator"] == plain.memory["activations"]
+    assert on_cpu.memory["activations"] < plain.memory["activations"] / 5
+
+
+def test_head_and_backward_pass_do_not_meet(eight_billion):
+    model, settings = empty_model(eight_billion, rank=16), {"lora": True, "rank": 16} | SETTINGS
+    made = make_plan(model, ROWS, **settings).memory
+    assert ("head" in made) != ("backward" in made)
+    full = make_plan(empty_model(eight_billion, rank=None), ROWS, lora=False, rank=0, **SETTINGS).memory
+    assert full["head"] >= 2 * 4096 * 128256, "the head's gradient"
+
+
 def test_operations_are_those_of_the_published_count(eight_billion):
     """15.0 T of policy and 7.5 T of reference for an 8B adapter at (256, 128, 128), adapters' own products aside."""
     rows = Rows.of([(256, [128, 128])])

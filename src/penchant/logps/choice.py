@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, TypeAlias, get_args
 
 import torch
@@ -21,6 +22,7 @@ _FAITHFUL = {"full_attention", "sliding_attention"}
 _VALUE_TOLERANCE = {torch.float64: 1e-5, torch.float32: 2e-4}
 _GRADIENT_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
 _LOW_PRECISION = 0.1
+_PIECE = 1 << 20  # entries of a gradient that are compared at once
 _TIERS: list[tuple[Rows, bool]] = [(rows, streamed) for rows in get_args(Rows) for streamed in (True, False)]
 """Ways of laying rows out, with the head streamed and without, in the order in which they are tried."""
 _MAY_FAIL = {
@@ -149,13 +151,15 @@ def _probe_groups(config: Any) -> list[Group]:
 
 
 def _distance(found: Sequence[Tensor | None], expected: Sequence[Tensor | None]) -> float:
-    """The norm of the difference of two gradients by that of the second; weight by weight, to hold no third one."""
+    """The norm of the difference of two gradients by that of the second; piece by piece, to hold no third one."""
     apart = whole = 0.0
     for one, other in zip(found, expected, strict=True):
         if one is not None or other is not None:
-            here, there = (torch.zeros(()) if slope is None else slope.float() for slope in (one, other))
-            apart += float((here - there.to(here.device)).norm()) ** 2
-            whole += float(there.norm()) ** 2
+            here, there = (torch.zeros(1) if slope is None else slope.flatten() for slope in (one, other))
+            for ours, theirs in zip_longest(here.split(_PIECE), there.split(_PIECE), fillvalue=torch.zeros(1)):
+                wide = theirs.float()
+                apart += float((ours.float() - wide.to(ours.device)).norm()) ** 2
+                whole += float(wide.norm()) ** 2
     return float((apart / whole) ** 0.5) if whole else math.inf
 
 

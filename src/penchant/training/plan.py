@@ -33,11 +33,6 @@ GPUS = {
 EFFICIENCY = 0.4
 """The share of a GPU's peak that training is assumed to reach; not measured by us."""
 
-SLACK = 0.85
-"""Room that glibc's allocator holds beside the activations and does not use again, as a share of them; measured, see
-docs/scale.md.
-"""
-
 _TILE_BYTES = 32 << 20
 
 
@@ -199,6 +194,7 @@ class Plan:
             "weights": "--dtype bfloat16 halves the weights",
             "reference": "--reference-store computes the reference before training and frees its memory",
             "activations": "--micro-batch-tokens down to the longest row, then --gradient-checkpointing true",
+            "backward": "--micro-batch-tokens bounds what one layer's backward pass holds",
             "head": "--micro-batch-tokens bounds the answers in one pass",
         }
         ordered = sorted(self.memory, key=lambda name: -self.memory[name])
@@ -275,16 +271,16 @@ def make_plan(
     positions = min(max(micro_batch_tokens, rows.longest), batch_size * rows.longest)
     kept = positions * size * shape.kept(rank if lora else 0, rows)
     carried = (layers or shape.layers) * (positions * size * shape.width if checkpointing else kept)
-    activations = carried + (kept if checkpointing else 0) + _working(shape, positions, size)
     memory = {
         "weights": float((whole - trained) * size + trained * learned),
         "reference": _second(whole - (trained if lora else 0), shape, size, reference_bits) if second_model else 0.0,
         "gradients": float(trained * learned),
         "optimiser": float(2 * trained * learned),
-        "activations": activations,
-        "head": positions * rows.answers / rows.tokens * shape.width * (size + 4) + _TILE_BYTES,
-        "allocator": SLACK * activations if glibc else 0.0,
+        "activations": carried,
     }
+    memory |= _moments(shape, rows, positions, size, kept if checkpointing else 0.0, trained_head=not lora)
+    # blocks of unlike sizes leave room that the next do not fit, about as much as all layers' activations take
+    memory["allocator"] = (layers or shape.layers) * kept if glibc else 0.0
     steps = max_steps if max_steps > 0 else math.ceil(epochs * math.ceil(rows.count / batch_size))
     return Plan(
         trained,
@@ -302,9 +298,18 @@ def _second(weights: int, shape: Shape, size: int, bits: int | None) -> float:
     return float((weights - low) * size + low * (bits or 0) / 8)
 
 
-def _working(shape: Shape, positions: int, size: int) -> float:
-    """What one layer's backward pass holds for a moment: three slopes of the MLP's width."""
-    return 3.0 * positions * shape.inner * size
+def _moments(
+    shape: Shape, rows: Rows, positions: int, size: int, again: float, *, trained_head: bool
+) -> dict[str, float]:
+    """What is held for a moment on top of that: by the head, a tile of the vocabulary with the answers' hidden states
+    and slopes; later by one layer's backward pass, three slopes of the MLP's width and what is made ``again``. The two
+    do not meet. A trained head's own gradient waits until the embeddings have theirs.
+    """
+    answers = positions * rows.answers / rows.tokens
+    head = answers * shape.width * (size + 4) + _TILE_BYTES
+    backward = again + 3.0 * positions * shape.inner * size
+    waiting = float(shape.vocabulary * shape.width * size) if trained_head else 0.0
+    return {"head": waiting + (head if head > backward else 0.0), "backward": backward if backward >= head else 0.0}
 
 
 def _operations(shape: Shape, rows: Rows, trained: int, lora: bool, reference: bool, checkpointing: bool) -> float:
