@@ -48,6 +48,8 @@ def examine(tokenizer, row, chat_template="auto", **settings):
 
 SYSTEM = pair(turns("system: Be kind.", "user: Why?"))
 THOUGHT = pair(turns("user: Why?", "assistant: <think>\nHm.\n</think>\n\nSo.", "user: How?"))
+CALL = {"type": "function", "function": {"name": "thermometer", "arguments": {}}}
+CALLED = pair([*turns("user: Why?"), {"role": "assistant", "content": "", "tool_calls": [CALL]}, *turns("user: How?")])
 CUT = {"max_length": 40, "truncation": "keep_start"}
 LATE = pair(chosen=LONG * 3 + "Yes.", rejected=LONG * 3 + "No.")
 
@@ -55,6 +57,7 @@ CASES = {
     "D201": [(tokenizer_of("gemma"), SYSTEM, {}, pair())],
     "D202": [
         (tokenizer_of("deepseek-r1"), THOUGHT, {}, pair(turns("user: Why?", "assistant: So.", "user: How?"))),
+        (tokenizer_of("chatml"), CALLED, {}, None),
     ],
     "D203": [(with_start(""), pair(), {}, None), (with_start("<s><s>"), pair(), {}, None)],
     "D204": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from penchant.doctor.example import Example
@@ -22,6 +22,7 @@ class TokenRow(NamedTuple):
     settings: EncodeSettings
     style: PromptStyle
     markers: re.Pattern[str]
+    tools: tuple[str, ...]
 
 
 @rule(
@@ -45,11 +46,23 @@ def refused_by_template(fault: InputError) -> Finding:
     remedy="Look at the row with penchant show. Thoughts of earlier turns are left out on purpose by some templates.",
 )
 def lost_in_template(row: TokenRow) -> Finding | None:
-    """A turn's text, but for the white space around it, is not in the rendered prompt."""
+    """A turn's text, but for the white space around it, or a tool's name is not in the rendered prompt."""
     for number, turn in enumerate(row.example.turns, 1):
         if turn.strip() not in row.rendered:
             return Finding(f"turn {number} ({row.example.roles[number - 1]}) is not in the rendering as it stands")
+    for tool in row.tools:
+        if tool not in row.rendered:
+            return Finding(f"the tool {shorten(tool)} is not in the rendering")
     return None
+
+
+def _tools(row: Record) -> tuple[str, ...]:
+    """The names of the tools that a row calls and offers."""
+    turns = () if isinstance(row.prompt, str) else row.prompt
+    called = [call["function"] for turn in turns for call in turn.get("tool_calls", ())]
+    offered = [tool.get("function", tool) for tool in row.template_args.get("tools", ())]
+    names = [one.get("name") for one in (*called, *offered) if isinstance(one, Mapping)]
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 @rule(
@@ -212,7 +225,10 @@ class TokenExaminer:
         tokens = self._tokenise(rendered, examples)
         for index, example, text, whole in zip(places, examples, rendered, tokens, strict=True):
             fitted = fit(whole, self.settings, self.style) if whole.prompt else None
-            yield index, TokenRow(example, text, whole, fitted, self.settings, self.style, self._markers)
+            yield (
+                index,
+                TokenRow(example, text, whole, fitted, self.settings, self.style, self._markers, _tools(rows[index])),
+            )
 
     def see(self, rows: Sequence[Record]) -> Iterator[tuple[int, Rule, Finding]]:
         """Findings in some rows, each with the row's index."""
