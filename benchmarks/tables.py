@@ -200,3 +200,22 @@ def plan() -> str:
             f"{one['plan_gb']:.2f} | {one['resident_gb']:.2f} | {one['off']:+.0%} |"
         )
     return "\n".join(lines)
+
+
+def soak() -> str:
+    """What a long run does to memory, time and files."""
+    found = json.loads((RESULTS / "soak.json").read_text())
+    marks, steps = found["marks"], found["steps"]
+    counted = [mark for mark in marks if mark["step"] >= found["steps_asked"] // 10]
+    first, last = counted[0], counted[-1]
+    each = 1e3 * sum(mark["processor_seconds"] for mark in counted[1:]) / (last["step"] - first["step"])
+    ended = "all of them" if steps == found["steps_asked"] else "stopped for want of time"
+    lines = [
+        f"{steps:,} steps of {found['steps_asked']:,} asked for, {ended}.",
+        f"Memory at step {first['step']:,}: {first['bytes'] / 1e6:.1f} MB, at step {last['step']:,}: "
+        f"{last['bytes'] / 1e6:.1f} MB ({found['memory_growth']:+.2%}). Processor time of a step over these steps: "
+        f"{found['slowdown']:+.0%} (standard error {found['slowdown_error']:.0%}), {each:.0f} ms on average. "
+        f"Log lines in memory: {found['lines_in_memory']:,}; `log.jsonl`: "
+        f"{found['log_bytes']['log.jsonl'] / (steps / 2):.0f} bytes a line.",
+    ]
+    return "\n".join(lines)
