@@ -114,6 +114,16 @@ def test_a_resumed_run_may_not_become_another(run):
     assert steps.count(4) == 1
 
 
+def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_what_came_later(run):
+    config = run(folder="parts", max_steps=2, save_steps=1, callbacks=[StopAt(1)]).output_dir / "config.yaml"
+    written = config.read_text()
+    config.write_text(written.replace("turns: last\n", "").replace("length_normalize: false\n", ""))
+    assert len(config.read_text().splitlines()) == len(written.splitlines()) - 2
+    with pytest.raises(InputError, match="length_normalize differs from the run that is resumed"):
+        run(folder="parts", max_steps=2, resume=True, length_normalize=True)
+    run(folder="parts", max_steps=2, resume=True)
+
+
 def test_a_runs_own_config_makes_it_again(run, tmp_path):
     from penchant.cli.options import read_config
 

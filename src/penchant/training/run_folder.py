@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import time
@@ -57,12 +58,16 @@ def check_same(folder: Path, options: Mapping[str, Any]) -> None:
         InputError: naming the first option that differs.
     """
     before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    asked = _plain(options)
+    # the config of an earlier version lacks options that came later; their defaults do what it did
+    defaults = {field.name: field.default for field in dataclasses.fields(PreferenceConfig)}
     for name in FIXED_ON_RESUME:
-        if before.get(name) != _plain(options).get(name):
+        then, now = (known.get(name, defaults.get(name)) for known in (before, asked))
+        if now != then:
             raise InputError(
                 f"{name} differs from the run that is resumed",
                 where=str(folder),
-                got=f"{_plain(options).get(name)!r}, the run has {before.get(name)!r}",
+                got=f"{now!r}, the run has {then!r}",
                 fix=f"Leave the run's own settings, as in --config {folder / 'config.yaml'}, or start a new run",
             )
 
