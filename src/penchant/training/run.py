@@ -103,31 +103,18 @@ def train(
     """
     console, chosen = console or Console(), get_method(method)
     folder = Path(output_dir or f"runs/{_folder_name(chosen)}")
-    request = {
-        "model": _named(model),
-        "data": _named(data),
-        "method": _named_method(method),
-        "eval_data": _named(eval_data),
-    }
-    request |= {"eval_split": eval_split or None, "format": format, "trust_remote_code": trust_remote_code or None}
     _check_request(eval_data, eval_split, resume)
     check_free(folder, resume=resume)
     options = continued(model, options)
     config = make_config(folder, method, options, evaluates=bool(eval_data or eval_split))
-    if config.turns == "all" and eval_split:
-        raise InputError("the turns of one conversation would stand on both sides of eval_split", fix="Give eval_data")
+    _check_turns(config, eval_split)
+    named = {"model": _named(model), "data": _named(data), "method": _named_method(method)}
+    others = {"eval_data": _named(eval_data), "eval_split": eval_split or None, "format": format}
+    request = {**named, **others, "trust_remote_code": trust_remote_code or None}
     request = {name: value for name, value in request.items() if value is not None} | resolved_options(config, options)
-    if resume:
-        check_same(folder, request)
     say = _printer(console, config)
-    checkpoint = latest_whole(folder, say) if resume else None
-    if checkpoint is not None:
-        check_checkpoint(checkpoint, config)
-        say(f"resume     going on from {checkpoint.name}")
-    elif resume:
-        say("resume     there is no whole checkpoint yet: the run begins again")
-    formula = "" if chosen.formula == chosen.name else f": {chosen.formula}"
-    say(f"method     {chosen.name}{formula}  {_constants(config)}")
+    checkpoint = _going_on(folder, config, request, say) if resume else None
+    say(f"method     {_described(chosen)}  {_constants(config)}")
     alarms = Alarms(folder if config.process_index == 0 else None, say)
     rows, held_out, examined = _read(chosen, config, data, eval_data, format, say)
     with fast_float32() as processor:
@@ -170,6 +157,20 @@ def train(
     return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)
 
 
+def _going_on(
+    folder: Path, config: PreferenceConfig, request: dict[str, Any], say: Callable[[str], None]
+) -> Path | None:
+    """The checkpoint that a resumed run goes on from; None where it begins again."""
+    check_same(folder, request)
+    checkpoint = latest_whole(folder, say)
+    if checkpoint is None:
+        say("resume     there is no whole checkpoint yet: the run begins again")
+        return None
+    check_checkpoint(checkpoint, config)
+    say(f"resume     going on from {checkpoint.name}")
+    return checkpoint
+
+
 def _look_before_the_start(
     trainer: PreferenceTrainer, alarms: Alarms, train_rows: Any, eval_rows: Any, say: Callable[[str], None]
 ) -> Noise | str | None:
@@ -204,6 +205,15 @@ def _check_request(eval_data: Any, eval_split: float, resume: bool) -> None:
         raise InputError("eval_split must be in [0, 1)", got=shorten(eval_split))
     if eval_data and eval_split:
         raise InputError("both eval_data and eval_split are given", fix="Give one of them")
+
+
+def _check_turns(config: PreferenceConfig, eval_split: float) -> None:
+    if config.turns == "all" and eval_split:
+        raise InputError("the turns of one conversation would stand on both sides of eval_split", fix="Give eval_data")
+
+
+def _described(method: Method) -> str:
+    return method.name if method.formula == method.name else f"{method.name}: {method.formula}"
 
 
 def _read(

@@ -237,10 +237,8 @@ class PreferenceTrainer(SavingTrainer):
         """Loss and metrics as exact means over all rows of the evaluation set."""
         model = self._wrap_model(self.model, training=False)
         model.eval()
-        meter, batches = Meter(), []
-        self.evaluated = []
-        for inputs in dataloader:
-            batches.append(self._marked(inputs["rows"], dataloader.dataset))
+        meter, self.evaluated = Meter(), []
+        batches = [self._marked(inputs["rows"], dataloader.dataset) for inputs in dataloader]
         with torch.no_grad(), self._engaged():
             z_ref = self._z_ref(model, [row for rows in batches for row in rows])
             for rows in batches:
