@@ -121,7 +121,7 @@ def test_annotations_ties_labels_and_rows_that_nobody_judged(read):
     rows = [row, row | {"preference": "tie"}, row | {"preference": ""}, row | {"preference": None}]
     preferences = read(*rows)
     assert len(preferences.rows) == 1
-    assert preferences.summary().startswith("read as A/B annotations, 4 rows, left out: ties 1, no preference stated 2")
+    assert preferences.summary().startswith("read as A/B annotations, 4 rows, left out: no preference stated 2, ties 1")
     both_good = row | {"completion_a_is_acceptable": "yes"}
     assert [answer.label for answer in read(both_good, unpaired=True).rows] == [True, True]
     bad_tie = both_good | {"preference": "tie", "completion_a_is_acceptable": "no", "completion_b_is_acceptable": "no"}
