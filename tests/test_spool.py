@@ -33,7 +33,7 @@ def test_rows_come_back_as_they_were_from_file_and_memory():
     assert rows[0] is not ROWS[0] and rows != ROWS and rows != "rows"
     with pytest.raises(IndexError):
         rows[14]
-    assert pickle.loads(pickle.dumps(rows)) == list(rows)
+    assert pickle.loads(pickle.dumps(rows)) == list(rows)  # how a data loader's process is given them
 
 
 def test_a_row_that_would_come_back_changed_stays_in_memory():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from penchant.whiteboard import check
 from penchant.whiteboard.sandbox import Sandbox
 
 PAIR = "def loss(pw, pl, rw, rl, beta=0.1):\n"
-
-
-@pytest.fixture(scope="module")
-def sandboxes() -> Iterator[dict[str, Sandbox]]:
-    found: dict[str, Sandbox] = {}
-    yield found
-    for sandbox in found.values():
-        sandbox.close()
 
 
 @pytest.mark.parametrize(

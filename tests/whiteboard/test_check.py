@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +31,6 @@ from penchant.whiteboard.sandbox import Sandbox
 from penchant.whiteboard.subjects import CatalogueFormula, checkable, get_subject
 
 RIGHT = "def dpo_loss(pc, pr, rc, rr, beta=0.1):\n    return np.logaddexp(0, -beta * ((pc - rc) - (pr - rr))).mean()\n"
-
-
-@pytest.fixture(scope="module")
-def sandboxes() -> Iterator[dict[str, Sandbox]]:
-    found: dict[str, Sandbox] = {}
-    yield found
-    for sandbox in found.values():
-        sandbox.close()
 
 
 @pytest.mark.parametrize("name", [name for name in ANATOMIES if name in METHODS])

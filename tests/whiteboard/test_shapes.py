@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,6 @@ SHAPES = {
         f"def dpo(batch: Batch, beta=0.1):\n    {FOUR} = batch.pi_w, batch.pi_l, batch.ref_w, batch.ref_l\n    return {BODY}"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def sandboxes() -> Iterator[dict[str, Sandbox]]:
-    found: dict[str, Sandbox] = {}
-    yield found
-    for sandbox in found.values():
-        sandbox.close()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
