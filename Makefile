@@ -19,7 +19,8 @@ demo: $(VENV)/.demo ## tune a real model and compare before and after
 test: $(VENV)/.test check ## style, types, imports, generated pages, and the default tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel and some minutes
+test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel, DeepSpeed and some minutes
+	$(PIP) -e ".[deepspeed]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.test

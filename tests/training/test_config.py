@@ -92,12 +92,6 @@ def test_asking_for_checkpoints_switches_them_on(tmp_path):
     assert config(tmp_path, save_steps=5).save_strategy == "steps"
 
 
-def test_deepspeed_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(InputError, match="DeepSpeed is asked for by accelerate launch, and is not supported"):
-        config(tmp_path)
-
-
 def test_sharding_on_a_cpu_is_refused_and_not_changed_in_silence(tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     monkeypatch.setenv("FSDP_VERSION", "2")

@@ -69,23 +69,3 @@ def test_what_cannot_be_merged_is_one_line(trained, tiny_model_folder, tmp_path,
     with pytest.raises(InputError, match="other log-probs than adapter and base"):
         merging.merge(trained.output_dir, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
-
-
-def test_pushing_uploads_the_folder_and_names_what_goes_wrong(tmp_path, monkeypatch):
-    import huggingface_hub
-
-    sent = {}
-
-    class Api:
-        def create_repo(self, name, private, exist_ok):
-            return f"https://hub/{name}"
-
-        def upload_folder(self, **options):
-            sent.update(options)
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    assert merging.push(tmp_path, "me/model", private=True) == "https://hub/me/model"
-    assert sent["repo_id"] == "me/model"
-    monkeypatch.setattr(Api, "upload_folder", lambda self, **_: 1 / 0)
-    with pytest.raises(InputError, match="the hub took nothing"):
-        merging.push(tmp_path, "me/model", private=True)

@@ -35,10 +35,11 @@ def merge(
         Make that repository a private one.
     """
     require_models()
+    from penchant.training import hub
     from penchant.training import merge as merging
 
     done = merging.merge(adapter, output_dir, dtype=dtype)
     print(f"merged     {done.folder}: {done.parameters:,} parameters, {dtype}")
     print(f"checked    log-probs are those of adapter and base to {done.gap:.1g} of their size")
     if push_to_hub:
-        print(f"pushed     {merging.push(done.folder, push_to_hub, private=private)}")
+        print(f"pushed     {hub.push(done.folder, push_to_hub, private=private)}")

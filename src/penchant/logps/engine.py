@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import torch
 from torch import Tensor
 
 from penchant.logps.attention import NAME
@@ -26,6 +25,8 @@ _ROWS = {
     "cached": "each prompt computed once and kept as a key-value cache",
     "plain": "plain rows, one per answer",
 }
+
+_WRAPPERS = ("DistributedDataParallel", "DeepSpeedEngine")  # by name: DeepSpeed is not imported for this
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,5 +128,5 @@ def packed_attention_on(model: Any) -> Iterator[None]:
 
 def base_model(model: Any) -> Any:
     """The transformers model inside the wrappers of several processes and of an adapter."""
-    model = model.module if isinstance(model, torch.nn.parallel.DistributedDataParallel) else model
+    model = model.module if type(model).__name__ in _WRAPPERS else model
     return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -186,7 +186,7 @@ def _dtype(module: Any) -> torch.dtype:
 def _width(module: Any) -> int:
     """Channels of the module's input."""
     weight = module.gate_proj.weight if hasattr(module, "gate_proj") else module.weight
-    return int(weight.shape[-1])
+    return int(getattr(weight, "ds_shape", weight.shape)[-1])  # of a weight that DeepSpeed has shared, the whole one's
 
 
 @torch.no_grad()

@@ -14,19 +14,20 @@ from transformers import TrainingArguments
 from penchant.errors import InputError, shorten
 from penchant.logps import check_engine
 from penchant.objectives import Method, get_method
+from penchant.training.hub import check_hub
 from penchant.training.inputs import check_trainable
 from penchant.training.margins import objection
 from penchant.training.memory import parse_memory
 from penchant.training.presets import preset_learning_rate
 from penchant.training.reference_choice import check_choice
-from penchant.training.sharding import asked_for, check_sharding, refuse_deepspeed
+from penchant.training.sharding import asked_for, check_sharding
 from penchant.training.statistics import asked_of_tokens, needs_distribution
+from penchant.training.zero import check_zero, settle_zero
 
 _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
     "neftune_noise_alpha": "noise in the embeddings would make policy and reference differ before the first step",
     "auto_find_batch_size": "--batch-size is exact here; lower --micro-batch-tokens to save memory",
-    "deepspeed": "it steps the optimiser inside backward; use accelerate launch with FSDP2 or DDP",
     "include_num_input_tokens_seen": "tokens are not counted by transformers' rule here",
     "batch_eval_metrics": "evaluation computes its own metrics",
     "include_for_metrics": "evaluation computes its own metrics",
@@ -163,9 +164,10 @@ class PreferenceConfig(TrainingArguments):
         if self.save_steps is not None and self.save_strategy == "no":
             self.save_strategy = "steps"
         self.save_steps = self.save_steps or 500
-        refuse_deepspeed()
+        settle_zero(self)
         super().__post_init__()
         check_sharding(self)
+        check_zero(self)
         self._settle_budget()
         if self.n_gpu > 1:
             raise InputError(
@@ -269,7 +271,7 @@ class PreferenceConfig(TrainingArguments):
             parse_memory(self.memory)
             if self.micro_batch_tokens is not None:
                 raise InputError("memory chooses micro_batch_tokens, and both are given", fix="Give one of them")
-        elif self.micro_batch_tokens is None and self.device.type == "cuda" and not asked_for(self):
+        elif self.micro_batch_tokens is None and self.device.type == "cuda" and not (self.deepspeed or asked_for(self)):
             self.memory = "auto"
         self.micro_batch_tokens = self.micro_batch_tokens or DEFAULT_TOKENS
 
@@ -279,6 +281,7 @@ class PreferenceConfig(TrainingArguments):
         for name, reason in _REFUSED.items():
             if getattr(self, name) not in (defaults[name], None, [], "", False):
                 raise InputError(f"{name} is not supported", got=shorten(getattr(self, name)), fix=reason.capitalize())
+        check_hub(self)
         if str(self.train_sampling_strategy) not in ("random", "sequential"):
             got = str(self.train_sampling_strategy)
             raise InputError("train_sampling_strategy must be random or sequential", got=got)

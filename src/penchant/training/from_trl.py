@@ -185,7 +185,7 @@ def _kind(given: Mapping[str, Any]) -> str:
 _HANDLED = (
     *("loss_type", "loss_weights", "cpo_alpha", "rpo_alpha", "reference_free", "precompute_ref_log_probs"),
     *("sync_ref_model", "ref_model_sync_steps", "ref_model_mixup_alpha", "alpha", *_OTHER_LOSS),
-    *("resume_from_checkpoint", "hub_model_id"),
+    "resume_from_checkpoint",
 )
 
 

@@ -95,22 +95,3 @@ def _card(source: Path, target: Path) -> None:
         text = path.read_text(encoding="utf-8").replace("library_name: peft", "library_name: transformers", 1)
         note = f"\nThe adapter of the run `{source.name}`, merged into its base model.\n"
         (target / _CARD).write_text(text.rstrip("\n") + "\n" + note, encoding="utf-8")
-
-
-def push(folder: Path, repository: str, *, private: bool) -> str:
-    """Upload a folder to the Hugging Face hub; returns its address.
-
-    Raises:
-        InputError: if the hub refuses, or cannot be reached.
-    """
-    from huggingface_hub import HfApi
-
-    try:
-        api = HfApi()
-        address = str(api.create_repo(repository, private=private, exist_ok=True))
-        api.upload_folder(folder_path=str(folder), repo_id=repository, ignore_patterns=["checkpoint-*"])
-    except Exception as error:
-        cause = " ".join(str(error).split())[:200]
-        fix = "Log in with hf auth login; the folder is complete and can be pushed again"
-        raise InputError(f"the hub took nothing: {cause}", where=repository, fix=fix) from error
-    return address

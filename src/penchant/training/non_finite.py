@@ -43,17 +43,12 @@ class NonFinite:
             raise _stopped(step, named, "Nothing was changed by this evaluation")
         self._rows += named
 
-    def settle(self, model: Any, step: int, over_processes: Callable[[Tensor], Tensor]) -> bool:
-        """End a step: whether it is left out.
-
-        A step is left out by taking its gradients away: an optimiser changes no weight that has none.
+    def settle(self, norm: Tensor, step: int, over_processes: Callable[[Tensor], Tensor]) -> bool:
+        """End a step whose gradient has this norm: whether it is to be left out, by taking its gradients away.
 
         Raises:
             InputError: naming the rows, unless such steps are left out.
         """
-        slopes = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(slopes)
-        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model, over all processes
         fault = torch.tensor(float(bool(self._rows) or not bool(torch.isfinite(norm))), device=norm.device)
         if not over_processes(fault):
             return False
@@ -64,7 +59,6 @@ class NonFinite:
         self._alarm(named)
         if not self._skip:
             raise _stopped(step, rows or [named], "Nothing was saved since the last checkpoint")
-        model.zero_grad(set_to_none=True)
         self.skipped += 1
         return True
 

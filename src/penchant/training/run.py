@@ -19,12 +19,14 @@ from penchant.errors import InputError, shorten
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.tokens import PromptStyle
+from penchant.training import zero
 from penchant.training.adapters import add_adapter, beside_experts, continued, shown_layers
 from penchant.training.alarms import Alarms
 from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.class_weights import weight_report
 from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
+from penchant.training.hub import push, repository
 from penchant.training.memory import settle_budget
 from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
@@ -196,6 +198,10 @@ def _save(
         page = kept.end()
     if page:
         say(f"report     {page}")
+    config = trainer.args
+    if config.push_to_hub and trainer.is_world_process_zero():
+        options = {"private": config.hub_private_repo, "token": config.hub_token, "revision": config.hub_revision}
+        say(f"pushed     {push(folder, repository(config), **options)}")
 
 
 def _check_request(eval_data: Any, eval_split: float, resume: bool) -> None:
@@ -343,9 +349,10 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
 def _planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> dict[str, str]:
     """The plan, and what shares its weights where they are shared."""
     plan = planned(trainer, rows)
-    if not trainer.sharded:
+    shared = zero.description if trainer.is_deepspeed_enabled else description if trainer.sharded else None
+    if shared is None:
         return {"plan": plan}
-    return {"plan": f"{plan}; counted before the weights are shared", "sharding": description(trainer.accelerator)}
+    return {"plan": f"{plan}; counted before anything is shared", "sharding": shared(trainer.accelerator)}
 
 
 def _adapted(config: PreferenceConfig) -> str:

@@ -10,6 +10,7 @@ from transformers import Trainer
 from transformers.trainer_utils import rotate_checkpoints
 
 from penchant.training.checkpoints import seal, written_whole
+from penchant.training.hub import open_repository, repository
 from penchant.training.running import Kept
 from penchant.training.sharding import whole_state
 
@@ -50,11 +51,11 @@ class SavingTrainer(Trainer):
                 kept.load(checkpoint)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """The model as files that transformers and peft load; sharded weights are gathered first, of an adapted model
-        those that learn.
+        """The model as files that transformers and peft load; of an adapted model those that learn. What processes
+        share is gathered first.
         """
-        if not self.accelerator.is_fsdp2:
-            super().save_model(output_dir, _internal_call)
+        if not self.accelerator.is_fsdp2 and self.deepspeed is None:
+            super().save_model(output_dir, _internal_call=True)  # a finished run is pushed whole, by hub.py
             return
         keep, learning = bool(self.args.should_save), {n for n, p in self.model.named_parameters() if p.requires_grad}
         adapted = hasattr(self.model, "peft_config")
@@ -62,8 +63,11 @@ class SavingTrainer(Trainer):
         if keep:
             self._save(output_dir, state_dict=state)
         self.accelerator.wait_for_everyone()
-        if self.args.push_to_hub and not _internal_call:
-            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Open the repository before anything is trained."""
+        if self.args.push_to_hub and self.is_world_process_zero():
+            open_repository(repository(self.args), private=self.args.hub_private_repo, token=self.args.hub_token)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Weights in safetensors and the tokenizer; no pickled arguments."""

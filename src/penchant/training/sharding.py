@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import InputError
+from penchant.training import zero
 
 if TYPE_CHECKING:
     from penchant.training.config import PreferenceConfig
@@ -30,17 +31,6 @@ _REFUSED = {
 def asked_for(config: PreferenceConfig) -> bool:
     """Whether FSDP is asked for, by an option or by ``accelerate launch``."""
     return bool(config.fsdp) or _switched_on("ACCELERATE_USE_FSDP")
-
-
-def refuse_deepspeed() -> None:
-    """See that the launcher does not ask for DeepSpeed.
-
-    Raises:
-        InputError: if it does.
-    """
-    if _switched_on("ACCELERATE_USE_DEEPSPEED"):
-        fix = "Use FSDP2 (distributed_type FSDP, fsdp_version 2) or DDP (distributed_type MULTI_GPU)"
-        raise InputError("DeepSpeed is asked for by accelerate launch, and is not supported", fix=fix)
 
 
 def check_sharding(config: PreferenceConfig) -> None:
@@ -100,11 +90,15 @@ def check_checkpoint(checkpoint: Path, config: PreferenceConfig) -> None:
     Raises:
         InputError: if it was begun otherwise.
     """
-    sharded = any(checkpoint.glob("pytorch_model_fsdp*"))
-    if sharded != asked_for(config):
-        how = ("with", "without") if sharded else ("without", "with")
-        what = f"the checkpoint was written {how[0]} FSDP, and this run is {how[1]} it"
-        raise InputError(what, where=str(checkpoint), fix="Start it as it was started before")
+    for name, files, asked in (
+        ("FSDP", "pytorch_model_fsdp*", asked_for(config)),
+        ("DeepSpeed", "global_step*", config.deepspeed is not None),
+    ):
+        written = any(checkpoint.glob(files))
+        if written != asked:
+            how = ("with", "without") if written else ("without", "with")
+            what = f"the checkpoint was written {how[0]} {name}, and this run is {how[1]} it"
+            raise InputError(what, where=str(checkpoint), fix="Start it as it was started before")
 
 
 def description(accelerator: Any) -> str:
@@ -154,15 +148,22 @@ def whole_state(model: Any, wanted: Callable[[str], bool], *, keep: bool) -> dic
     first: dict[int, str] = {}  # of a weight that goes by several names
     alias = {name: first.setdefault(id(one), name) for name, one in model.named_parameters(remove_duplicate=False)}
     state: dict[str, Any] = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.state_dict(keep_vars=True).items():
         if not wanted(name):
             continue
         if alias.get(name, name) != name:
             state[name] = state.get(alias[name])
             continue
-        whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+        whole = _whole(tensor)
         state[name] = whole.cpu() if keep else None
     return state if keep else {}
+
+
+def _whole(tensor: Any) -> Any:
+    """A tensor, gathered from all processes where they share it; all of them call this together."""
+    if hasattr(tensor, "ds_id"):
+        return zero.whole(tensor)
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.detach()
 
 
 def _switched_on(variable: str) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.data_loader import SeedableRandomSampler
-from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor
 from torch.utils.data import SequentialSampler
 from transformers.trainer_utils import EvalLoopOutput
@@ -23,7 +22,6 @@ from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
 from penchant.records import Logps, PairLogps, TokenRow
-from penchant.training import sharding
 from penchant.training.alarms import Alarms
 from penchant.training.checkpointing import checkpoint_activations
 from penchant.training.config import PreferenceConfig
@@ -39,12 +37,12 @@ from penchant.training.order import SharedOrder
 from penchant.training.recorder import Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
-from penchant.training.saving import SavingTrainer
 from penchant.training.schedule import risen
+from penchant.training.sharing import SharingTrainer
 from penchant.training.statistics import asked_of_tokens
 
 
-class PreferenceTrainer(SavingTrainer):
+class PreferenceTrainer(SharingTrainer):
     """Trains a model on token pairs (or labelled answers) with a method of the catalogue.
 
     One batch of the data loader is this process's share of one optimiser step. It is cut into micro-batches here, and
@@ -106,32 +104,6 @@ class PreferenceTrainer(SavingTrainer):
         if isinstance(self.reference, FrozenCopy):
             self.reference.model.to(self.args.device)
 
-    def create_accelerator_and_postprocess(self) -> None:
-        """transformers' accelerator, held to what was asked for."""
-        super().create_accelerator_and_postprocess()
-        sharding.settle_plugin(self.accelerator, self.args)
-
-    @property
-    def sharded(self) -> bool:
-        """Whether weights are shared by the processes once training begins: a forward pass needs all of them then."""
-        return bool(self.accelerator.is_fsdp2)
-
-    def _prepare_for_training(self, *args: Any) -> Any:
-        """transformers' preparation, which shards the policy where that is asked for; a copy of it with it."""
-        with self._engaged():
-            pass  # what is tried on single layers is tried while they are whole
-        prepared = super()._prepare_for_training(*args)
-        if self.sharded:
-            copies = [self.reference.model] if isinstance(self.reference, FrozenCopy) else []
-            sharding.check_sharded(self.model, *(fsdp2_prepare_model(self.accelerator, copy) for copy in copies))
-        return prepared
-
-    def _without_sync(self, model: Any) -> AbstractContextManager[None]:
-        """For micro-batches before a step's last: gradients wait to be summed over processes, unless that would make
-        each process hold all of a sharded model's.
-        """
-        return nullcontext() if self.sharded else self.accelerator.no_sync(model)
-
     def _reference(self, rows: Iterable[TokenRow]) -> Reference:
         """The reference that the settings name, with a callback that moves it where they say so."""
         if self.args.reference_every is None:
@@ -163,7 +135,7 @@ class PreferenceTrainer(SavingTrainer):
             with nullcontext() if last else self._without_sync(model):
                 losses, measures = self._losses(model, part, z_ref)
                 loss = losses.sum() * scale
-                self.accelerator.backward(loss)
+                self._pull(loss, last=last)
             shares.append(loss.detach())
             self.meter.add(measures, self._weights(part))
         return shares
@@ -173,8 +145,11 @@ class PreferenceTrainer(SavingTrainer):
 
     def _end_step(self, model: Any) -> None:
         """What a step leaves behind, unless its loss or gradient was not finite and it is left out."""
-        if self.non_finite.settle(model, self.state.global_step, self._over_processes):
+        if self.non_finite.settle(self._norm(model), self.state.global_step, self._over_processes):
+            model.zero_grad(set_to_none=True)  # an optimiser changes no weight that has no gradient
             self.running.drop()
+        elif self.deepspeed is not None:
+            self.deepspeed.step()
         self.running.settle(self._over_processes)
 
     @property
@@ -204,7 +179,7 @@ class PreferenceTrainer(SavingTrainer):
             with nullcontext() if last else self._without_sync(model):
                 again = leaves(self.recorder.record(model, part, z_ref))
                 pulled = [(pull[here] * leaf).sum() for pull, leaf in zip(pulls, again, strict=True)]
-                self.accelerator.backward(torch.stack(pulled).sum() * processes)  # which averages over them
+                self._pull(torch.stack(pulled).sum() * processes, last=last)  # which averages over them
             start += len(part)
             self._remember(record, part)
             with torch.no_grad():
