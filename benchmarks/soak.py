@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from scipy.stats import linregress
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 
@@ -58,16 +57,11 @@ class Marks(TrainerCallback):
         self._since, self._used = time.perf_counter(), time.process_time()
 
     def summary(self, state: Any) -> dict[str, Any]:
-        """Growth of memory from the first mark that counts to the last, and the trend of the processor's seconds."""
+        """Growth of memory from the first mark that counts to the last, and the marks."""
         counted = [mark for mark in self.noted if mark["step"] >= max(state.max_steps // 10, 2 * KEPT_LINES)]
         found: dict[str, Any] = {"steps_asked": state.max_steps, "steps": state.global_step}
         if len(counted) > 2:
             found["memory_growth"] = counted[-1]["bytes"] / counted[0]["bytes"] - 1
-            fit = linregress([one["step"] for one in counted], [one["processor_seconds"] for one in counted])
-            found["slowdown"], found["slowdown_error"] = (
-                float(value * (counted[-1]["step"] - counted[0]["step"]) / fit.intercept)
-                for value in (fit.slope, fit.stderr)
-            )
         files = {path.name: path.stat().st_size for path in self._folder.glob("*.json*")}
         return found | {"lines_in_memory": len(state.log_history), "log_bytes": files, "marks": self.noted}
 

@@ -7,6 +7,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 RESULTS = Path(__file__).parent / "results"
 WHAT = {
     "dpo-cached": "DPO, bfloat16 weights, reference computed before (TRL's best setting)",
@@ -202,6 +204,31 @@ def plan() -> str:
     return "\n".join(lines)
 
 
+def trend(marks: list[dict[str, float]], *, load: bool) -> tuple[float, float]:
+    """Share by which a step takes more of the processor at the end than at the beginning, and its standard error.
+
+    Args:
+        marks: What a long run noted, at equal distances.
+        load: Whether the machine's load is a part of the least squares: other processes make a step slower too.
+    """
+    time = np.linspace(0, 1, len(marks))
+    causes = [time, *([np.array([mark["load"] for mark in marks])] if load else [])]
+    design = np.column_stack([np.ones(len(marks)), *(cause - cause[0] for cause in causes)])
+    spent = np.array([mark["processor_seconds"] for mark in marks])
+    solution, (left,), *_ = np.linalg.lstsq(design, spent, rcond=None)
+    spread = left / (len(marks) - design.shape[1]) * np.linalg.inv(design.T @ design)[1, 1]
+    return float(solution[1] / solution[0]), float(np.sqrt(spread) / solution[0])
+
+
+def _changes(change: tuple[float, float]) -> str:
+    return f"{change[0]:+.0%} (standard error {change[1]:.0%})"
+
+
+def _loads(marks: list[dict[str, float]]) -> str:
+    loads = [mark["load"] for mark in marks]
+    return f"{min(loads):.1f} to {max(loads):.1f}"
+
+
 def soak() -> str:
     """What a long run does to memory, time and files."""
     found = json.loads((RESULTS / "soak.json").read_text())
@@ -213,8 +240,9 @@ def soak() -> str:
     lines = [
         f"{steps:,} steps of {found['steps_asked']:,} asked for, {ended}.",
         f"Memory at step {first['step']:,}: {first['bytes'] / 1e6:.1f} MB, at step {last['step']:,}: "
-        f"{last['bytes'] / 1e6:.1f} MB ({found['memory_growth']:+.2%}). Processor time of a step over these steps: "
-        f"{found['slowdown']:+.0%} (standard error {found['slowdown_error']:.0%}), {each:.0f} ms on average. "
+        f"{last['bytes'] / 1e6:.1f} MB ({found['memory_growth']:+.2%}). "
+        f"Processor time of a step: {each:.0f} ms on average; over these steps {_changes(trend(counted, load=False))}, "
+        f"with the machine's load ({_loads(counted)}) held fixed {_changes(trend(counted, load=True))}. "
         f"Log lines in memory: {found['lines_in_memory']:,}; `log.jsonl`: "
         f"{found['log_bytes']['log.jsonl'] / (steps / 2):.0f} bytes a line.",
     ]
