@@ -11,7 +11,7 @@ REPRODUCTIONS = $(filter-out %/common.py %/table.py %/toy_lm.py, $(wildcard exam
 # Liger's loss functions are compared with ours; they need no triton, which the extra `peers` brings (280 MB)
 LIGER := $(PIP) --no-deps liger-kernel
 
-.PHONY: demo test test-all check format docs reproductions clean
+.PHONY: demo test test-all notebooks check format docs reproductions clean
 
 demo: $(VENV)/.demo ## tune a real model and compare before and after
 	$(BIN)/penchant demo --output-dir runs/demo
@@ -22,6 +22,9 @@ test: $(VENV)/.test check ## style, types, imports, generated pages, and the def
 test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel, DeepSpeed and some minutes
 	$(PIP) -e ".[deepspeed]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+notebooks: $(VENV)/.test $(VENV)/.demo ## both notebooks from top to bottom, on the demo's model: some minutes
+	$(BIN)/python -m pytest tests/examples/test_notebooks.py
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
