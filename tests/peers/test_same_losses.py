@@ -90,7 +90,7 @@ SAME_IN_TRL = {
     "discopop": ("discopop", {"beta": 0.1}, {}),
     "ln_dpo": ("sigmoid_norm", {"beta": 5.0}, {"beta": 5.0}),
     "js_dpo": ("sigmoid", {}, {"f_divergence_type": "js_divergence"}),
-    "fkl_dpo": ("sigmoid", {}, {"f_divergence_type": "forward_kl"}),
+    "fkl_dpo": ("sigmoid", {"beta": 0.1}, {"f_divergence_type": "forward_kl"}),
 }
 """Ours -> TRL's loss_type, our constants, its settings."""
 

@@ -113,7 +113,7 @@ def js_dpo_grad(
 def chi_po_loss(
     log_ratio_w: Values,
     log_ratio_l: Values,
-    beta: float = 0.1,
+    beta: float = 0.05,
     clip: float = 20.0,
     *,
     reduction: str = "mean",
@@ -129,7 +129,7 @@ def chi_po_loss(
         Audrey Huang, Wenhao Zhan, Tengyang Xie et al., "Correcting the Mythos of KL-Regularization: Direct Alignment
         without Overoptimization via Chi-Squared Preference Optimization", 2024, arXiv:2407.13399.
 
-    >>> round(chi_po_loss(2.0, -1.0), 9)
+    >>> round(chi_po_loss(2.0, -1.0, beta=0.1), 9)
     0.3126926
     """
     _, _, _, z, bound = _chi_po("chi_po_loss", log_ratio_w, log_ratio_l, beta, clip)
@@ -139,7 +139,7 @@ def chi_po_loss(
 def chi_po_grad(
     log_ratio_w: Values,
     log_ratio_l: Values,
-    beta: float = 0.1,
+    beta: float = 0.05,
     clip: float = 20.0,
 ) -> PairGrad:
     r"""Derivatives of :func:`chi_po_loss` by the two log-ratios; arguments and errors are the loss's.

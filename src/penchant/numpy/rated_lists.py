@@ -14,7 +14,7 @@ def info_nca_loss(
     ref_list_logps: Values,
     list_scores: Values,
     beta: float = 0.01,
-    temperature: float = 1.0,
+    temperature: float = 1e-4,
     *,
     reduction: str = "mean",
 ) -> Result:
@@ -28,7 +28,7 @@ def info_nca_loss(
         Chen, He, Yuan, Cui, Su, Zhu (2024), Noise Contrastive Alignment of Language Models with Explicit Rewards,
         arXiv:2402.05369.
 
-    >>> round(info_nca_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1), 12)
+    >>> round(info_nca_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1, temperature=1.0), 12)
     1.011516960064
     """
     _, s, r = _rewards("info_nca_loss", policy_list_logps, ref_list_logps, list_scores, beta, temperature)
@@ -40,7 +40,7 @@ def info_nca_grad(
     ref_list_logps: Values,
     list_scores: Values,
     beta: float = 0.01,
-    temperature: float = 1.0,
+    temperature: float = 1e-4,
 ) -> ListGrad:
     r"""Derivatives of :func:`info_nca_loss` by the policy's log-probs; arguments and errors are the loss's.
 
@@ -55,7 +55,7 @@ def nca_list_loss(
     ref_list_logps: Values,
     list_scores: Values,
     beta: float = 0.01,
-    temperature: float = 1.0,
+    temperature: float = 1e-4,
     *,
     reduction: str = "mean",
 ) -> Result:
@@ -69,7 +69,7 @@ def nca_list_loss(
         Chen, He, Yuan, Cui, Su, Zhu (2024), Noise Contrastive Alignment of Language Models with Explicit Rewards,
         arXiv:2402.05369.
 
-    >>> round(nca_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1), 12)
+    >>> round(nca_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1, temperature=1.0), 12)
     1.381176958483
     """
     _, s, r = _rewards("nca_list_loss", policy_list_logps, ref_list_logps, list_scores, beta, temperature)
@@ -81,7 +81,7 @@ def nca_list_grad(
     ref_list_logps: Values,
     list_scores: Values,
     beta: float = 0.01,
-    temperature: float = 1.0,
+    temperature: float = 1e-4,
 ) -> ListGrad:
     r"""Derivatives of :func:`nca_list_loss` by the policy's log-probs; arguments and errors are the loss's.
 
@@ -96,8 +96,8 @@ def exo_list_loss(
     policy_list_logps: Values,
     ref_list_logps: Values,
     list_scores: Values,
-    beta: float = 0.1,
-    temperature: float = 1.0,
+    beta: float = 0.5,
+    temperature: float = 0.5,
     *,
     reduction: str = "mean",
 ) -> Result:
@@ -110,7 +110,7 @@ def exo_list_loss(
     References:
         Ji et al. (2024), Towards Efficient Exact Optimization of Language Model Alignment, arXiv:2402.00856.
 
-    >>> round(exo_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0]), 12)
+    >>> round(exo_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1, temperature=1.0), 12)
     0.248762796478
     """
     _, s, r = _rewards("exo_list_loss", policy_list_logps, ref_list_logps, list_scores, beta, temperature)
@@ -121,8 +121,8 @@ def exo_list_grad(
     policy_list_logps: Values,
     ref_list_logps: Values,
     list_scores: Values,
-    beta: float = 0.1,
-    temperature: float = 1.0,
+    beta: float = 0.5,
+    temperature: float = 0.5,
 ) -> ListGrad:
     r"""Derivatives of :func:`exo_list_loss` by the policy's log-probs; arguments and errors are the loss's.
 

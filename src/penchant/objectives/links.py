@@ -257,7 +257,8 @@ def exo_loss(
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
-        beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
+        beta: > 0; the strength of the pull to the reference; 0.1 in TRL's settings to reproduce the paper and in the
+            authors' script for IMDB, 0.5 in their others.
         epsilon: In (0, 0.5); the share of labels taken to be flipped, 0.001 in the paper.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

@@ -29,7 +29,7 @@ def plackett_luce_loss(
         policy_list_logps: Shape ``(lists, answers)``, or ``(answers,)`` for one list, best answer first; nats, summed
             over each answer's tokens.
         ref_list_logps: The same under the reference; carries no gradient.
-        beta: > 0; 0.1 is DPO's value.
+        beta: > 0; 0.1, the paper's "unless noted otherwise"; it trains on pairs only and derives this loss beside.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

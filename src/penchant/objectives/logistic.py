@@ -248,7 +248,7 @@ def focal_dpo_loss(
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         beta: > 0; the strength of the pull to the reference; 0.1 is DPO's value.
-        focus: >= 0; the paper's gamma; 0 is DPO.
+        focus: >= 0; the paper's gamma, which it holds at 0.05; 0 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

@@ -22,7 +22,7 @@ def info_nca_loss(
     ref_list_logps: Array,
     list_scores: Array,
     beta: float = 0.01,
-    temperature: float = 1.0,
+    temperature: float = 1e-4,
     *,
     reduction: str = "mean",
 ) -> Array:
@@ -39,8 +39,9 @@ def info_nca_loss(
         ref_list_logps: The same under the reference; carries no gradient.
         list_scores: Ratings of the answers, same shape; higher is better.
         beta: > 0; 0.01 in the paper.
-        temperature: > 0; alpha, in the ratings' unit. The authors' recipe has 1e-4, at which the best answer is all of
-            the target.
+        temperature: > 0; alpha, in the ratings' unit. 1e-4 in the authors' recipe (``yamls/reward_qlora.yaml``), at
+            which the best answer is all of the target; equally good ones share it, where the authors' code takes the
+            first. 1 takes the ratings for nats.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -54,7 +55,7 @@ def info_nca_loss(
         with Explicit Rewards", 2024, arXiv:2402.05369.
 
     Example:
-        >>> round(info_nca_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1), 9)
+        >>> round(info_nca_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1, temperature=1.0), 9)
         1.01151696
     """
     xp = compat.array_namespace(policy_list_logps)
@@ -68,7 +69,7 @@ def nca_list_loss(
     ref_list_logps: Array,
     list_scores: Array,
     beta: float = 0.01,
-    temperature: float = 1.0,
+    temperature: float = 1e-4,
     *,
     reduction: str = "mean",
 ) -> Array:
@@ -85,8 +86,9 @@ def nca_list_loss(
         ref_list_logps: The same under the reference; carries no gradient.
         list_scores: Ratings of the answers, same shape; higher is better.
         beta: > 0; 0.01 in the paper.
-        temperature: > 0; alpha, in the ratings' unit. The authors' recipe has 1e-4, at which the best answer is all of
-            the target.
+        temperature: > 0; alpha, in the ratings' unit. 1e-4 in the authors' recipe (``yamls/reward_qlora.yaml``), at
+            which the best answer is all of the target; equally good ones share it, where the authors' code takes the
+            first. 1 takes the ratings for nats.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -100,7 +102,7 @@ def nca_list_loss(
         with Explicit Rewards", 2024, arXiv:2402.05369.
 
     Example:
-        >>> round(nca_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1), 9)
+        >>> round(nca_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1, temperature=1.0), 9)
         1.381176958
     """
     xp = compat.array_namespace(policy_list_logps)
@@ -114,8 +116,8 @@ def exo_list_loss(
     policy_list_logps: Array,
     ref_list_logps: Array,
     list_scores: Array,
-    beta: float = 0.1,
-    temperature: float = 1.0,
+    beta: float = 0.5,
+    temperature: float = 0.5,
     *,
     reduction: str = "mean",
 ) -> Array:
@@ -128,8 +130,9 @@ def exo_list_loss(
             tokens.
         ref_list_logps: The same under the reference; carries no gradient.
         list_scores: Ratings of the answers, same shape; higher is better.
-        beta: > 0; the paper's beta of the policy; 0.1 in the authors' script for IMDB, 0.5 in those for HH and TL;DR.
-        temperature: > 0; the paper's beta of the ratings, in their unit; equal to beta in the authors' scripts.
+        beta: > 0; the paper's beta of the policy; 0.5 in the authors' scripts for HH, TL;DR and data of one's own
+            (``exp/custom_exp/train_exo.sh``), 0.1 in that for IMDB.
+        temperature: > 0; the paper's beta of the ratings, in their unit; equal to beta in all four scripts.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -142,7 +145,7 @@ def exo_list_loss(
         Haozhe Ji et al., "Towards Efficient Exact Optimization of Language Model Alignment", 2024, arXiv:2402.00856.
 
     Example:
-        >>> round(exo_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0]), 9)
+        >>> round(exo_list_loss([7.0, -2.0, 4.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0], beta=0.1, temperature=1.0), 9)
         0.248762796
     """
     xp = compat.array_namespace(policy_list_logps)
@@ -219,8 +222,9 @@ def pro_loss(
             tokens.
         list_lengths: Tokens of the answers, exactly those summed.
         list_scores: Ratings of the answers, same shape; higher is better.
-        alpha: Weight of fine-tuning on the best answer (the first of the best). The authors' code has 0.05 (K - 1)² and
-            takes that answer's summed log-prob where this takes the mean.
+        alpha: Weight of fine-tuning on the best answer (the first of the best); 0.05 in all the authors' scripts
+            (``PRO/train``). Their code multiplies it by (K - 1)², and that answer's log-prob is summed where this takes
+            the mean.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:
@@ -263,8 +267,8 @@ def rrhf_loss(
             tokens.
         list_lengths: Tokens of the answers, exactly those summed.
         list_scores: Ratings of the answers, same shape; higher is better.
-        alpha: Weight of fine-tuning on the best answer (the first of the best). The authors' code multiplies the other
-            term by 100 instead.
+        alpha: Weight of fine-tuning on the best answer (the first of the best). 1 in the authors' scripts, which set
+            ``--rrhf_weight 1``, the other term's; where that is not given, their code multiplies by 100.
         reduction: ``"none"`` for shape ``(lists,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

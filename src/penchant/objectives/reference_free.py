@@ -172,7 +172,7 @@ def asft_loss(
         rejected_logps: The same for the rejected answer.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
         rejected_lengths: The same for the rejected answer.
-        lambda_: >= 0; weight of the odds terms; 0.1 is ORPO's value.
+        lambda_: >= 0; weight of the odds terms; 0.1 in turbo-alignment's implementation, as for ORPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
     Returns:

@@ -175,7 +175,7 @@ def ld_dpo_loss(
         policy_rejected_shared_logps: The same for the rejected answer.
         ref_chosen_shared_logps: The same under the reference; carries no gradient.
         ref_rejected_shared_logps: The same for the rejected answer; carries no gradient.
-        beta: > 0; 0.1 is DPO's value.
+        beta: > 0; 0.1 in TRL's settings to reproduce the paper, where it is left as DPO's.
         alpha: Weight of the tokens beyond, in [0, 1]; 0.5 was the paper's best for Llama 3 8B; 1 is DPO.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 

@@ -48,6 +48,12 @@ _DPO_BETA = Range(0.01, 0.5, "the DPO authors', Zephyr and SmolLM2 recipes")
 
 _DPO = Preset(5e-7, 2e-5, _DPO_FULL, _DPO_LORA, {"beta": _DPO_BETA})
 
+
+def _as_dpo(**constants: Range) -> Preset:
+    """DPO's learning rates, and ranges of the method's own constants."""
+    return Preset(_DPO.full, _DPO.lora, _DPO_FULL, _DPO_LORA, constants)
+
+
 PRESETS: Mapping[str, Preset] = {
     "dpo": _DPO,
     "cdpo": Preset(
@@ -114,8 +120,12 @@ PRESETS: Mapping[str, Preset] = {
         Range(5e-6, 2e-4, "the ms-swift recipe has 1e-4; those of DPO"),
         {"beta": Range(0.01, 0.1, _SIMPO_TABLE), "alpha": Range(1.0, 1.0, _SIMPO_TABLE)},
     ),
-    "slic": Preset(
-        5e-7, 2e-5, _DPO_FULL, _DPO_LORA, {"delta": Range(1.0, 1.0, "HALOs"), "lambda_": Range(0.1, 10.0, _SIMPO_TABLE)}
+    "slic": _as_dpo(delta=Range(1.0, 1.0, "HALOs"), lambda_=Range(0.1, 10.0, _SIMPO_TABLE)),
+    "f_dpo": _as_dpo(beta=Range(0.01, 0.9, "the f-DPO authors' scripts; 0.1 is TRL's, to reproduce them")),
+    "fkl_dpo": _as_dpo(beta=Range(1e-5, 0.1, "the f-DPO authors' scripts; 0.03 is that for HH")),
+    "chi_po": _as_dpo(beta=Range(0.005, 0.05, "the paper's table for TL;DR, which has these two values")),
+    "reward_aware": _as_dpo(
+        beta=Range(1e-5, 1.0, "Nemotron-4 340B tunes it in [0.001, 1], Llama-Nemotron has 1e-5; 0.1 is our choice")
     ),
 }
 

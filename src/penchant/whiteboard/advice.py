@@ -249,7 +249,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "info_nca": (
         "Several rated answers per prompt.",
-        "The temperature sets how sharp the ratings are: too small and only the best answer counts",
+        "The temperature sets how sharp the ratings are: at 1e-4, its authors', only the best answer counts",
     ),
     "nca_list": (
         "As info_nca, where good answers should also become likelier in absolute terms.",

@@ -29,7 +29,7 @@ METHODS = (
             2023,
             "2309.16240",
         ),
-        bound={"alpha": 1.0},
+        bound={"alpha": 1.0, "beta": 0.03},
     ),
     Method(
         "js_dpo",

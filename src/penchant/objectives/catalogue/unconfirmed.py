@@ -12,24 +12,13 @@ MEANING = "?: a default whose published value is not confirmed"
 UNCONFIRMED: dict[str, tuple[str, ...]] = {
     "soft_dpo": ("beta",),
     "geometric_dpo": ("beta",),
-    "focal_dpo": ("beta", "focus"),
+    "focal_dpo": ("beta",),
     "reward_distillation": ("eta",),
-    "reward_aware": ("beta",),
     "minor_dpo": ("beta",),
-    "asft": ("lambda_",),
     "squared_hinge": ("beta",),
     "savage": ("beta",),
     "exponential": ("beta",),
-    "f_dpo": ("beta",),
-    "fkl_dpo": ("beta",),
-    "chi_po": ("beta", "clip"),
-    "ld_dpo": ("beta",),
-    "plackett_luce": ("beta",),
-    "info_nca": ("temperature",),
-    "nca_list": ("temperature",),
-    "exo_list": ("temperature",),
-    "pro": ("alpha",),
-    "rrhf": ("alpha",),
+    "chi_po": ("clip",),
 }
 """Method -> the constants, by the loss's parameter."""
 
