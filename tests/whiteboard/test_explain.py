@@ -158,8 +158,8 @@ def test_constants_are_told_in_the_docstring_words() -> None:
 
 
 def test_a_default_that_no_source_confirms_is_marked_and_the_mark_explained():
-    page = as_text(explain("asft"), "asft")
-    assert "- lambda = 0.1?: " in page and MEANING in page
+    page = as_text(explain("minor_dpo"), "minor_dpo")
+    assert "- beta = 0.1?: " in page and MEANING in page
     assert "?" not in next(section.text for section in explain("npo") if section.title == "Constants")
 
 

@@ -44,7 +44,7 @@ def f_dpo_loss(
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
         log_ratio_l: The same for the rejected answer.
         beta: > 0; 0.1 in TRL's settings to reproduce the paper, whose authors have no single value: their scripts have
-            0.3 and 0.9 for HH, 0.01 for IMDB; for the forward KL 0.03 and 1e-5, for ``fkl_dpo`` 0.03.
+            0.3 and 0.9 for HH, 0.01 for IMDB. ``fkl_dpo`` has 0.03, theirs for the forward KL on HH; 1e-5 on IMDB.
         alpha: In [0, 1] in the paper, whose scripts try 0.1 to 0.9; 0 is DPO, 1 the forward KL.
         reduction: ``"none"`` for shape ``(pairs,)``, ``"mean"`` or ``"sum"`` for a scalar.
 
