@@ -48,6 +48,7 @@ EQUIVALENT = {
     ("surrogates.bernoulli_kl", "1 plus 1"): _BRANCH,
     ("scores.one_minus_exp", "1 plus 1"): _BRANCH,
     ("scores.log_one_minus_exp", "1 plus 1"): _BRANCH,
+    ("scores.log1p_sum_exp", "0 plus 1"): "a largest term between 0 and 1 may be taken out or left in",
 }
 """Mutants that compute the same function, and why."""
 
