@@ -38,5 +38,6 @@ def test_every_mutant_is_noticed(script):
 
 @pytest.mark.slow
 def test_what_is_listed_as_equivalent_is_not_noticed(script):
-    found = {(name, what): by for name, what, by in [*script.of_losses(), *script.of_primitives()]}
-    assert [place for place in script.EQUIVALENT if found.get(place, "no such mutant") is not None] == []
+    """Each of them once: two places of a function may be broken in the same words."""
+    found = [*script.of_losses(), *script.of_primitives()]
+    assert sorted((name, what) for name, what, by in found if by is None) == sorted(script.EQUIVALENT)
