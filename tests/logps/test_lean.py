@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from tests_support import tiny_llama
 
+from penchant.errors import InputError
+from penchant.logps import compile_kernels, kernels
 from penchant.logps.lean import lean_layers
 
 
@@ -42,6 +47,69 @@ def test_values_and_gradients_are_the_models_own(full, dtype, tolerance):
     for one, other in zip(found, expected, strict=True):
         assert (one - other).norm() <= tolerance * (1e-3 + other.norm())
     assert not replaced(model)
+
+
+@pytest.fixture
+def compiled():
+    """Kernels compiled while a test runs."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        pytest.skip("PyTorch compiles for CPUs with a C++ compiler")
+    compile_kernels(True)
+    yield
+    compile_kernels(False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full", [False, True])
+def test_compiled_kernels_give_the_same(full, compiled):
+    model = tiny_llama(64) if full else adapted(torch.float32)
+    expected = outcome(model)
+    with lean_layers(model):
+        found = outcome(model)
+        assert len(replaced(model)) == 5 + 2 + (0 if full else 2 * 7)
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= 2e-6 * (1e-3 + other.norm())
+
+
+@pytest.mark.slow
+def test_compiled_kernels_round_no_worse(compiled):
+    """In bfloat16 a compiled kernel rounds once where the model rounds after every operation."""
+    model = tiny_llama(64).to(torch.bfloat16)
+    exact = outcome(copy.deepcopy(model).double())
+    own = outcome(model)
+    with lean_layers(model):
+        found = outcome(model)
+
+    def error(one):
+        return sum(float((a.double() - b).square().sum()) for a, b in zip(one, exact, strict=True)) ** 0.5
+
+    assert error(found) < 1.1 * error(own)
+
+
+@pytest.mark.slow
+def test_kernels_are_compiled_once_for_all_lengths(compiled):
+    hidden = torch.randn(64, 32)
+    kernels.rms_norm(hidden, torch.ones(32), 1e-5)
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    for rows in range(2, 40):
+        found, _ = kernels.rms_norm(hidden[:rows], torch.ones(32), 1e-5)
+        torch.testing.assert_close(found, torch.nn.functional.rms_norm(hidden[:rows], (32,), eps=1e-5))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before > 0
+
+
+def test_a_compiler_that_fails_is_named(monkeypatch):
+    """Not passed over: whoever asks for compiled kernels has them or is told."""
+
+    def broken(function):
+        raise torch._dynamo.exc.BackendCompilerFailed(function, FileNotFoundError("no g++"), None)
+
+    monkeypatch.setattr(kernels, "_compiled", broken)
+    compile_kernels(True)
+    try:
+        with pytest.raises(InputError, match="PyTorch cannot compile: no g\\+\\+"):
+            kernels.gated(torch.ones(2), torch.ones(2))
+    finally:
+        compile_kernels(False)
 
 
 def test_the_adapter_can_be_switched_off_inside():

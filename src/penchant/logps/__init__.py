@@ -2,6 +2,7 @@
 
 from penchant.logps.choice import check_engine, choose_engine
 from penchant.logps.engine import Batch, Engine
+from penchant.logps.kernels import compile_kernels
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.plain import AnswerBatch, answer_logps
 from penchant.logps.predictions import Predictions, Spread
@@ -36,4 +37,5 @@ __all__ = [
     "answer_logps",
     "check_engine",
     "choose_engine",
+    "compile_kernels",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from penchant.logps.attention import NAME
 from penchant.logps.cached import CachedBatch, cached_logits
 from penchant.logps.head import caught_hidden, head_caught
+from penchant.logps.kernels import kernels_compiled
 from penchant.logps.layout import Group, PackedBatch
 from penchant.logps.lean import lean_layers
 from penchant.logps.plain import AnswerBatch, sum_by_row
@@ -54,6 +55,7 @@ class Engine:
     def description(self) -> str:
         """One clause for the run's summary."""
         head = "head streamed" if self.streamed else "logits at answer tokens"
+        head += "; element-wise parts compiled" if kernels_compiled() and self != Engine(pad_id=self.pad_id) else ""
         checked = "" if self.rows == "plain" and not self.streamed else "; checked against plain rows on this model"
         return f"{_ROWS[self.rows]}; {head}{f' ({self.reason})' if self.reason else ''}{checked}"
 

@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from penchant.logps import kernels
+
 # transformers takes the statistics of norms in float32 in a float64 model too, where they are left alone therefore
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
 
@@ -45,7 +47,7 @@ def lean_layers(model: Any) -> Iterator[None]:
 
 def _may_be_lean(module: Any, lean: Callable[..., Tensor], agreed: dict[tuple[Any, ...], bool]) -> bool:
     """Whether a layer agrees with its lean twin: as it was found before, or as the first of its kind is found now."""
-    shape = (_dtype(module), _width(module))
+    shape = (_dtype(module), _width(module), kernels.kernels_compiled())
     known, answer = _KNOWN.get(module, (None, False))
     if known != shape:
         kind = (type(module), *shape)
@@ -136,22 +138,17 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
-        factor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(wide.shape[-1])
-        factor = factor.add_(epsilon).rsqrt_()
+        out, factor = kernels.rms_norm(hidden, weight, epsilon)
         ctx.save_for_backward(hidden, weight, factor)
-        return (wide * factor).to(hidden.dtype) * weight
+        return out
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, factor = ctx.saved_tensors
-        unit = hidden.to(factor.dtype) * factor
         d_weight = None
         if ctx.needs_input_grad[1]:
-            d_weight = (slope * unit).flatten(0, -2).sum(0).to(weight.dtype)
-        d_unit = slope.to(factor.dtype) * weight.to(factor.dtype)
-        along = torch.linalg.vecdot(d_unit, unit).unsqueeze(-1).div_(unit.shape[-1])
-        return d_unit.sub_(unit.mul_(along)).mul_(factor).to(hidden.dtype), d_weight, None
+            d_weight = kernels.rms_norm_weight_slope(slope, hidden, factor).to(weight.dtype)
+        return kernels.rms_norm_slope(slope, hidden, weight, factor), d_weight, None
 
 
 def _gated_forward(mlp: Any, hidden: Tensor) -> Tensor:
@@ -165,12 +162,12 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
         ctx.save_for_backward(gate, up)
-        return torch.nn.functional.silu(gate).mul_(up)
+        return kernels.gated(gate, up)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
         gate, up = ctx.saved_tensors
-        return torch.ops.aten.silu_backward(slope * up, gate), torch.nn.functional.silu(gate).mul_(slope)
+        return kernels.gated_slopes(slope, gate, up)
 
 
 def _epsilon(norm: Any) -> float | None:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from penchant.errors import InputError
 from penchant.logps.engine import Batch, Engine, base_model
+from penchant.logps.kernels import kernels_compiled
 from penchant.logps.layout import Group
 from penchant.spool import Chosen
 
@@ -69,7 +70,7 @@ class Source:
         return cls(
             hash_weights(model),
             str(weight.dtype).removeprefix("torch."),
-            f"{engine.rows}{', streamed head' if engine.streamed else ''}",
+            f"{engine.rows}{', streamed head' if engine.streamed else ''}{', compiled' if kernels_compiled() else ''}",
             products=torch.get_float32_matmul_precision(),
             device=device,
             autocast=low.removeprefix("torch."),

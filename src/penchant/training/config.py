@@ -28,6 +28,8 @@ _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
     "neftune_noise_alpha": "noise in the embeddings would make policy and reference differ before the first step",
     "auto_find_batch_size": "--batch-size is exact here; lower --micro-batch-tokens to save memory",
+    "torch_compile_backend": "PyTorch's own is taken; --torch-compile true asks for it",
+    "torch_compile_mode": "the default is taken; --torch-compile true asks for it",
     "include_num_input_tokens_seen": "tokens are not counted by transformers' rule here",
     "batch_eval_metrics": "evaluation computes its own metrics",
     "include_for_metrics": "evaluation computes its own metrics",
@@ -73,6 +75,8 @@ class PreferenceConfig(TrainingArguments):
         length_normalize: Give the loss log-probs per token in place of sums, of policy and reference alike.
         on_non_finite: What happens to a step whose loss or gradient is not finite: ``stop`` ends the run with the rows
             named, ``skip`` leaves the step out, with an alarm.
+        torch_compile: Compile the element-wise parts of lean layers, for policy and reference (needs a C++ compiler).
+            The model itself is not compiled: packed rows have a length of their own in every step.
         engine: How log-probs are computed: ``packed`` (several rows in one sequence, each prompt once), ``cached``
             (each prompt once, as a key-value cache), ``plain-streamed`` (a row for each answer, no logits kept),
             ``plain`` (the same with logits), or ``auto``, the first of these that gives plain rows' numbers on this
@@ -143,6 +147,7 @@ class PreferenceConfig(TrainingArguments):
     save_steps: float | None = None
     fsdp: bool | None = None
     ddp_find_unused_parameters: bool | None = False  # a search from the model's output does not see the streamed head
+    torch_compile: bool = False
     remove_unused_columns: bool | None = False
     disable_tqdm: bool | None = True
     dataloader_pin_memory: bool = False
@@ -165,7 +170,9 @@ class PreferenceConfig(TrainingArguments):
             self.save_strategy = "steps"
         self.save_steps = self.save_steps or 500
         settle_zero(self)
+        compiled, self.torch_compile = self.torch_compile, False  # kernels alone, or accelerate would compile the model
         super().__post_init__()
+        self.torch_compile = compiled
         check_sharding(self)
         check_zero(self)
         self._settle_budget()

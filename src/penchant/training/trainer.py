@@ -17,7 +17,7 @@ from torch.utils.data import SequentialSampler
 from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_rewards, measures_of, watched
-from penchant.logps import FrozenCopy, Reference, choose_engine
+from penchant.logps import FrozenCopy, Reference, choose_engine, compile_kernels
 from penchant.models import disable_dropout
 from penchant.objectives import get_method
 from penchant.objectives.catalogue.own import settled
@@ -83,6 +83,7 @@ class PreferenceTrainer(SharingTrainer):
         if self.recomputes:
             checkpoint_activations(model, args.activation_checkpointing_kwargs)
             args.activation_checkpointing = args.gradient_checkpointing = False  # or the Trainer would do it its way
+        compile_kernels(args.torch_compile)
         self.engine = choose_engine(model, processing_class.pad_token_id, asked=args.engine)
         self.reference = reference if self.method.needs_reference else None
         self.meter = Meter()
