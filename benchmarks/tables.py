@@ -20,9 +20,9 @@ WHAT = {
 }
 
 
-def against_trl() -> str:
+def against_trl(file: str = "against_trl.json") -> str:
     """Rows per second, the median of the steps' ratios, and peak resident memory of both sides."""
-    settings = json.loads((RESULTS / "against_trl.json").read_text())["settings"]
+    settings = json.loads((RESULTS / file).read_text())["settings"]
     lines = [
         "| setting | TRL rows/s | penchant rows/s | faster | TRL GB | penchant GB | of the memory | commit |",
         "|" + " --- |" * 8,

@@ -32,6 +32,13 @@ def test_batch_size_is_shared_by_processes(tmp_path, monkeypatch):
         config(tmp_path, batch_size=5)
 
 
+def test_processes_that_are_not_joined_are_refused(tmp_path, monkeypatch):
+    """Each would train by itself, on steps of half the size, and write into the same folder."""
+    monkeypatch.setattr("penchant.training.config._started", lambda: 2)
+    with pytest.raises(InputError, match="2 processes were started, and accelerate joins 1"):
+        config(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -33,8 +33,9 @@ def on_two(settings, folder):
     options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     # not accelerate launch: with --cpu it runs one process, whatever --num_processes says
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "penchant", "train"]
+    on_cpu = ["--use-cpu=true"] if torch.accelerator.is_available() else []  # chosen by itself where nothing else is
     done = subprocess.run(
-        [sys.executable, *launch, *options, f"--output-dir={folder}", "--use-cpu=true"],
+        [sys.executable, *launch, *options, f"--output-dir={folder}", *on_cpu],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -80,53 +80,58 @@ def evaluate(
     say: Any = (lambda line: None) if json else print
     wanted: dict[str, Any] = {"method": method, "beta": beta, "length_normalize": length_normalize}
     chosen, constants = whose_reward(model or [], say=say, **wanted)
+    given: dict[str, Any] = {"method": chosen, "constants": constants}
+    sources = {"--model": model, "--data": data, "--reference": reference, "--store": store}
     if table:
-        from penchant.evaluation.from_tables import evaluate_tables
-
-        refused = {"--model": model, "--data": data, "--reference": reference, "--store": store}
-        for name, value in refused.items():
-            if value:
-                raise InputError(f"{name} and --table are both given", fix="A table holds the log-probs already")
-        rewards, held_out = evaluate_tables(table, method=chosen, constants=constants)
+        rewards, held_out = _of_tables(table, sources, given)
     else:
-        for name, value in {"--model": model, "--data": data}.items():
-            if not value:
-                raise InputError(f"{name} is missing", fix="Give --model and --data, or --table")
-        from penchant.cli.train import require_models
-
-        require_models()
-        from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
-        from penchant.evaluation.from_store import evaluate_stored
-
-        settings = EvaluateSettings(
-            max_length=max_length,
-            truncation=truncation,
-            chat_template=chat_template,
-            dtype=dtype,
-            kl=kl,
-            trust_remote_code=trust_remote_code,
-        )
-        given: dict[str, Any] = {"method": chosen, "constants": constants, "reference": reference}
-        given |= {"settings": settings, "format": format, "say": say}
-        if store:
-            rewards, held_out = evaluate_stored(model or [], data or [], store, **given)
-        else:
-            rewards, held_out = evaluate_models(model or [], data or [], **given)
+        settings = {"max_length": max_length, "truncation": truncation, "chat_template": chat_template, "dtype": dtype}
+        settings |= {"kl": kl, "trust_remote_code": trust_remote_code}
+        rewards, held_out = _of_models(sources, given | {"format": format, "say": say}, settings)
     results = [evaluate_rewards(one, held_out) for one in rewards]
     tests = [paired_test(rewards[0], other, held_out.prompts) for other in rewards[1:]]
     if json:
-        import dataclasses
-
-        from penchant.cli.show import print_json
-
-        shown: dict[str, Any] = {"method": chosen.name, "constants": constants}
-        shown |= {"checkpoints": [dataclasses.asdict(one) for one in results]}
-        print_json(shown | {"paired_tests": [dataclasses.asdict(one) for one in tests]})
+        _print_numbers({"method": chosen.name, "constants": constants}, results, tests)
         return
     for result in results:
         _show(result)
     for test in tests:
         _show_test(test)
+
+
+def _of_tables(table: list[str], sources: dict[str, Any], given: dict[str, Any]) -> tuple[Any, Any]:
+    """Rewards of the pairs in tables of log-probs, and the pairs."""
+    from penchant.evaluation.from_tables import evaluate_tables
+
+    for name, value in sources.items():
+        if value:
+            raise InputError(f"{name} and --table are both given", fix="A table holds the log-probs already")
+    return evaluate_tables(table, **given)
+
+
+def _of_models(sources: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Rewards of the pairs in files, computed or from a store, and the pairs."""
+    model, data, reference, store = sources.values()
+    for name in ("--model", "--data"):
+        if not sources[name]:
+            raise InputError(f"{name} is missing", fix="Give --model and --data, or --table")
+    from penchant.cli.train import require_models
+
+    require_models()
+    from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
+    from penchant.evaluation.from_store import evaluate_stored
+
+    given |= {"reference": reference, "settings": EvaluateSettings(**settings)}
+    return evaluate_stored(model, data, store, **given) if store else evaluate_models(model, data, **given)
+
+
+def _print_numbers(head: dict[str, Any], results: list[CheckpointResult], tests: list[PairedTest]) -> None:
+    import dataclasses
+
+    from penchant.cli.show import print_json
+
+    shown = head | {"checkpoints": [dataclasses.asdict(one) for one in results]}
+    print_json(shown | {"paired_tests": [dataclasses.asdict(one) for one in tests]})
 
 
 def _show(result: CheckpointResult) -> None:

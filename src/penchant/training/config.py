@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 
 from penchant.errors import InputError, shorten
@@ -170,9 +171,14 @@ class PreferenceConfig(TrainingArguments):
             self.save_strategy = "steps"
         self.save_steps = self.save_steps or 500
         settle_zero(self)
+        if _started() > 1 and not self.deepspeed and not torch.accelerator.is_available():
+            self.use_cpu = True  # or accelerate would leave every process to itself
         compiled, self.torch_compile = self.torch_compile, False  # kernels alone, or accelerate would compile the model
         super().__post_init__()
         self.torch_compile = compiled
+        if self.world_size != _started():
+            what = f"{_started()} processes were started, and accelerate joins {self.world_size}"
+            raise InputError(what, fix="Start them with torchrun or accelerate launch, as docs/scale.md shows")
         check_sharding(self)
         check_zero(self)
         self._settle_budget()
@@ -253,7 +259,7 @@ class PreferenceConfig(TrainingArguments):
 
     def _settle_batch_size(self) -> None:
         """One batch of the data loader is one optimiser step's share; micro-batches are cut from it later."""
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        processes = _started()
         if self.per_device_train_batch_size is not None or self.gradient_accumulation_steps != 1:
             if self.batch_size is not None:
                 raise InputError(
@@ -327,3 +333,8 @@ class PreferenceConfig(TrainingArguments):
     def full_constants(self) -> dict[str, Any]:
         """All constants of the method, defaults included."""
         return get_method(self.method).with_constants(self.constants)
+
+
+def _started() -> int:
+    """Processes of this run, as its launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
