@@ -29,8 +29,8 @@ _REFUSED = {
     "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
     "neftune_noise_alpha": "noise in the embeddings would make policy and reference differ before the first step",
     "auto_find_batch_size": "--batch-size is exact here; lower --micro-batch-tokens to save memory",
-    "torch_compile_backend": "PyTorch's own is taken; --torch-compile true asks for it",
-    "torch_compile_mode": "the default is taken; --torch-compile true asks for it",
+    "torch_compile_backend": "inductor is taken: give --torch-compile true alone",
+    "torch_compile_mode": "the default is taken: give --torch-compile true alone",
     "include_num_input_tokens_seen": "tokens are not counted by transformers' rule here",
     "batch_eval_metrics": "evaluation computes its own metrics",
     "include_for_metrics": "evaluation computes its own metrics",
@@ -176,11 +176,11 @@ class PreferenceConfig(TrainingArguments):
         compiled, self.torch_compile = self.torch_compile, False  # kernels alone, or accelerate would compile the model
         super().__post_init__()
         self.torch_compile = compiled
+        check_sharding(self)
+        check_zero(self)
         if self.world_size != _started():
             what = f"{_started()} processes were started, and accelerate joins {self.world_size}"
             raise InputError(what, fix="Start them with torchrun or accelerate launch, as docs/scale.md shows")
-        check_sharding(self)
-        check_zero(self)
         self._settle_budget()
         if self.n_gpu > 1:
             raise InputError(
