@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 import penchant
 from penchant.errors import InputError
 from penchant.records import TokenPair
-from penchant.training.memory import Peak, Trial, fit, parse_memory, probes
+from penchant.training.memory import Peak, Trial, fit, parse_memory, probes, reach, within
 from penchant.training.microbatch import positions
 
 SMALL, LARGE = Trial(256, 1.5e9, 0.4), Trial(1280, 2.5e9, 1.4)  # 1 GB and a second for each 1024 tokens
@@ -105,3 +107,13 @@ def test_an_amount_that_holds_no_row_is_refused(tmp_path, tiny_model_folder, pai
 def test_both_settings_are_refused(tmp_path, tiny_model_folder, pairs_file):
     with pytest.raises(InputError, match="both are given"):
         train(tmp_path / "a", tiny_model_folder, pairs_file, memory="auto", micro_batch_tokens=100)
+
+
+def test_measuring_does_not_go_over_the_limit_itself():
+    """The larger pass is made as small as the line through what is idle and the smaller pass asks for."""
+    idle, small = Trial(0, 1e9, 0.0), Trial(250, 1.5e9, 1.0)
+    assert reach(idle, small, 2e9) == pytest.approx(500)
+    assert reach(idle, small, 1.2e9) == pytest.approx(100)  # less than was tried: nothing more is
+    assert reach(idle, Trial(250, 1e9, 1.0), 2e9) == math.inf
+    rows = [TokenPair([1] * 100, [1] * 50, [1] * 50, "row") for _ in range(4)]
+    assert [len(within(rows, most)) for most in (math.inf, 650, 150)] == [4, 3, 0]
