@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,18 @@ def check_same(one, two):
     for line, other in zip(mine, theirs, strict=True):
         for name in FOLLOWED & line.keys():
             assert other[name] == pytest.approx(line[name], rel=1e-5, abs=1e-6), name
+
+
+def check_goes_on(settings, folder, script="shard_on_cpu.py"):
+    """A run that lost all after its first checkpoint and goes on ends, to the bit, as if it had not been stopped."""
+    run = folder / "run"
+    settings |= {"optim": "adamw_torch", "save_steps": 2, "report": False, "output_dir": str(run)}
+    on_two([settings], folder, script)
+    (file,) = {"adapter_model.safetensors", "model.safetensors"} & {path.name for path in run.iterdir()}
+    whole = load_file(run / file)
+    assert load_file(run / "checkpoint-2" / file).keys() == whole.keys()
+    for path in [run / file, *run.glob("checkpoint-3")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    on_two([settings | {"resume": True}], folder, script)
+    again = load_file(run / file)
+    assert all(torch.equal(again[key], weight) for key, weight in whole.items())

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
-import torch
-from safetensors.torch import load_file
-from tests_two_processes import CASES, check_same, on_two, settings_of
+from tests_two_processes import CASES, check_goes_on, check_same, on_two, settings_of
 
 import penchant
 
@@ -43,13 +39,4 @@ def test_every_kind_of_method_and_reference(name, sharded_runs, tmp_path):
 def test_a_run_goes_on_from_a_checkpoint(name, tiny_tokenizer, tmp_path):
     """To the bit as if it had not been stopped; the checkpoint holds the weights as others load them, too."""
     settings, _ = settings_of(name, tmp_path, tiny_tokenizer)
-    settings |= {"optim": "adamw_torch", "save_steps": 2, "report": False, "output_dir": str(tmp_path / "run")}
-    on_two([settings], tmp_path)
-    (file,) = {"adapter_model.safetensors", "model.safetensors"} & {path.name for path in (tmp_path / "run").iterdir()}
-    whole = load_file(tmp_path / "run" / file)
-    assert load_file(tmp_path / "run" / "checkpoint-2" / file).keys() == whole.keys()
-    for path in [tmp_path / "run" / file, *(tmp_path / "run").glob("checkpoint-3")]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    on_two([settings | {"resume": True}], tmp_path)
-    again = load_file(tmp_path / "run" / file)
-    assert all(torch.equal(again[key], weight) for key, weight in whole.items())
+    check_goes_on(settings, tmp_path)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests_two_processes import CASES, check_same, on_two, settings_of
+from tests_two_processes import CASES, check_goes_on, check_same, on_two, settings_of
 
 import penchant
 from penchant.errors import InputError
@@ -51,17 +50,7 @@ def test_a_run_goes_on_from_a_checkpoint(name, stage, tiny_tokenizer, tmp_path):
     """To the bit as if it had not been stopped; the checkpoint holds the weights as others load them, too."""
     pytest.importorskip("deepspeed")
     settings, _ = settings_of(name, tmp_path, tiny_tokenizer)
-    settings |= {"optim": "adamw_torch", "save_steps": 2, "report": False, "output_dir": str(tmp_path / "run")}
-    settings |= {"deepspeed": ASKED[stage]}
-    ON_TWO([settings], tmp_path)
-    (file,) = {"adapter_model.safetensors", "model.safetensors"} & {path.name for path in (tmp_path / "run").iterdir()}
-    whole = load_file(tmp_path / "run" / file)
-    assert load_file(tmp_path / "run" / "checkpoint-2" / file).keys() == whole.keys()
-    for path in [tmp_path / "run" / file, *(tmp_path / "run").glob("checkpoint-3")]:
-        path.unlink() if path.is_file() else shutil.rmtree(path)
-    ON_TWO([settings | {"resume": True}], tmp_path)
-    again = load_file(tmp_path / "run" / file)
-    assert all(torch.equal(again[key], weight) for key, weight in whole.items())
+    check_goes_on(settings | {"deepspeed": ASKED[stage]}, tmp_path, script="zero_on_cpu.py")
 
 
 @pytest.mark.slow

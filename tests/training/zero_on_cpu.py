@@ -15,13 +15,13 @@ from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 from shard_on_cpu import forked
 
-from penchant.training import run, zero
+from penchant.training import run, sharding
 
 
 def zero_on_cpu():
     os.environ["DS_ACCELERATOR"] = "cpu"
     PartialState._prepare_backend = lambda *args: ("gloo", DistributedType.MULTI_CPU)
-    zero.accelerate_shares = lambda device: True
+    sharding.accelerate_shards = lambda device: True
 
 
 if __name__ == "__main__":

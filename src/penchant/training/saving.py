@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from transformers.trainer_utils import rotate_checkpoints
 from penchant.training.checkpoints import seal, written_whole
 from penchant.training.hub import open_repository, repository
 from penchant.training.running import Kept
-from penchant.training.sharding import whole_state
+from penchant.training.zero import whole
 
 
 class SavingTrainer(Trainer):
@@ -78,3 +78,32 @@ class SavingTrainer(Trainer):
         model.save_pretrained(target, state_dict=state_dict, is_main_process=self.args.should_save, **chosen)
         if self.args.should_save and self.processing_class is not None:
             self.processing_class.save_pretrained(target)
+
+
+def whole_state(model: Any, wanted: Callable[[str], bool], *, keep: bool) -> dict[str, Any]:
+    """A model's tensors by name, each gathered from all processes, one at a time; on the CPU.
+
+    Args:
+        model: The model, sharded or not; all processes call this together.
+        wanted: Which names.
+        keep: Whether this process wants the result; on the others it is empty.
+    """
+    first: dict[int, str] = {}  # of a weight that goes by several names
+    alias = {name: first.setdefault(id(one), name) for name, one in model.named_parameters(remove_duplicate=False)}
+    state: dict[str, Any] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if not wanted(name):
+            continue
+        if alias.get(name, name) != name:
+            state[name] = state.get(alias[name])
+            continue
+        gathered = _gathered(tensor)
+        state[name] = gathered.cpu() if keep else None
+    return state if keep else {}
+
+
+def _gathered(tensor: Any) -> Any:
+    """A tensor, gathered from all processes where they share it; all of them call this together."""
+    if hasattr(tensor, "ds_id"):
+        return whole(tensor)
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.detach()

@@ -8,13 +8,12 @@ and backward pass of the part of the model it belongs to.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import InputError
-from penchant.training import zero
 
 if TYPE_CHECKING:
     from penchant.training.config import PreferenceConfig
@@ -30,7 +29,7 @@ _REFUSED = {
 
 def asked_for(config: PreferenceConfig) -> bool:
     """Whether FSDP is asked for, by an option or by ``accelerate launch``."""
-    return bool(config.fsdp) or _switched_on("ACCELERATE_USE_FSDP")
+    return bool(config.fsdp) or switched_on("ACCELERATE_USE_FSDP")
 
 
 def check_sharding(config: PreferenceConfig) -> None:
@@ -51,17 +50,26 @@ def check_sharding(config: PreferenceConfig) -> None:
     for name, why in _REFUSED.items():
         if str(options.get(name) or os.environ.get(f"FSDP_{_VARIABLES[name]}", "")).lower() in _TRUE:
             raise InputError(f"FSDP with {name} is not supported", fix=why)
+    check_shared(config, "FSDP")
+
+
+def check_shared(config: PreferenceConfig, name: str) -> None:
+    """See that nothing is asked for that cannot be had with weights or gradients that processes share.
+
+    Raises:
+        InputError: naming it, and what shares them.
+    """
     if config.mixed_precision != "no":
         fix = "Leave mixed precision out: --dtype bfloat16 keeps and trains weights in bfloat16"
-        raise InputError("FSDP with mixed precision is not supported", fix=fix)
+        raise InputError(f"{name} with mixed precision is not supported", fix=fix)
     if config.reference_every is not None:
-        fix = "Leave reference_every out, or train without FSDP"
-        raise InputError("a reference that moves reads whole weights, which FSDP does not keep", fix=fix)
+        fix = f"Leave reference_every out, or train without {name}"
+        raise InputError(f"a reference that moves reads whole weights, which {name} does not keep", fix=fix)
     if config.memory is not None:
-        fix = "Give --micro-batch-tokens: the passes that memory measures come before the weights are sharded"
-        raise InputError("memory has no effect under FSDP", fix=fix)
+        fix = "Give --micro-batch-tokens: the passes that memory measures come before anything is shared"
+        raise InputError(f"memory has no effect under {name}", fix=fix)
     if config.world_size == 1:
-        raise InputError("FSDP is asked for with one process, which leaves nothing to share", fix="Start several")
+        raise InputError(f"{name} is asked for with one process, which leaves nothing to share", fix="Start several")
 
 
 def accelerate_shards(device: Any) -> bool:
@@ -137,34 +145,6 @@ def whole_loading() -> Iterator[None]:
             os.environ[_LOADING] = before
 
 
-def whole_state(model: Any, wanted: Callable[[str], bool], *, keep: bool) -> dict[str, Any]:
-    """A model's tensors by name, each gathered from all processes, one at a time; on the CPU.
-
-    Args:
-        model: The model, sharded or not; all processes call this together.
-        wanted: Which names.
-        keep: Whether this process wants the result; on the others it is empty.
-    """
-    first: dict[int, str] = {}  # of a weight that goes by several names
-    alias = {name: first.setdefault(id(one), name) for name, one in model.named_parameters(remove_duplicate=False)}
-    state: dict[str, Any] = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if not wanted(name):
-            continue
-        if alias.get(name, name) != name:
-            state[name] = state.get(alias[name])
-            continue
-        whole = _whole(tensor)
-        state[name] = whole.cpu() if keep else None
-    return state if keep else {}
-
-
-def _whole(tensor: Any) -> Any:
-    """A tensor, gathered from all processes where they share it; all of them call this together."""
-    if hasattr(tensor, "ds_id"):
-        return zero.whole(tensor)
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.detach()
-
-
-def _switched_on(variable: str) -> bool:
+def switched_on(variable: str) -> bool:
+    """Whether a launcher's variable says yes."""
     return os.environ.get(variable, "false").lower() in _TRUE

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,7 @@ from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_h
 from penchant.errors import InputError, shorten
 from penchant.logps.engine import base_model
 from penchant.models import automatic_dtype
+from penchant.training import sharding
 
 if TYPE_CHECKING:
     from penchant.training.config import PreferenceConfig
@@ -50,7 +50,7 @@ def settle_zero(config: PreferenceConfig) -> None:
     if asked is None:
         config.deepspeed = None
         return
-    if config.fsdp:
+    if sharding.asked_for(config):
         raise InputError("both FSDP and DeepSpeed are asked for", fix="Choose one of them")
     for name, value in asked.items():
         if name not in _TAKEN:
@@ -74,11 +74,9 @@ def check_zero(config: PreferenceConfig) -> None:
     if config.deepspeed is None:
         return
     unset_hf_deepspeed_config()  # until weights are shared: transformers loads and makes whole ones
-    if not accelerate_shares(config.device):
+    if not sharding.accelerate_shards(config.device):
         what = "DeepSpeed is asked for on a CPU, where accelerate would leave it out without a word"
         raise InputError(what, fix="Use DDP there: start with torchrun, without DeepSpeed")
-    if config.world_size == 1:
-        raise InputError("DeepSpeed is asked for with one process, which leaves nothing to share", fix="Start several")
     different = config.hf_deepspeed_config.mismatches
     different[:] = [line for line in different if "bf16" not in line]  # transformers means --bf16, which is autocast
     if different:
@@ -86,26 +84,14 @@ def check_zero(config: PreferenceConfig) -> None:
             x.strip("- ") for x in different
         )
         raise InputError(what, fix="Write auto in the DeepSpeed configuration")
-    if config.mixed_precision != "no":
-        raise InputError("DeepSpeed with mixed precision is not supported", fix="Use --dtype bfloat16 and its bf16")
     if config.on_non_finite == "skip":
         fix = "Leave on_non_finite out: such a step stops the run"
         raise InputError("a step cannot be left out under DeepSpeed, which holds its gradients itself", fix=fix)
-    if config.reference_every is not None:
-        fix = "Leave reference_every out, or train without DeepSpeed"
-        raise InputError("a reference that moves reads whole weights, which DeepSpeed does not keep", fix=fix)
-    if config.memory is not None:
-        fix = "Give --micro-batch-tokens: the passes that memory measures come before anything is shared"
-        raise InputError("memory has no effect under DeepSpeed", fix=fix)
-
-
-def accelerate_shares(device: Any) -> bool:
-    """Whether accelerate runs DeepSpeed on such a device when asked to."""
-    return bool(device.type != "cpu")
+    sharding.check_shared(config, "DeepSpeed")
 
 
 def _asked(given: Any) -> dict[str, Any] | None:
-    launched = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() in ("1", "true", "yes")
+    launched = sharding.switched_on("ACCELERATE_USE_DEEPSPEED")
     if not given and not launched:
         return None
     if find_spec("deepspeed") is None:
