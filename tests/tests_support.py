@@ -84,6 +84,18 @@ def write_jsonl(path: Path, rows: list) -> Path:
     return path
 
 
+def has_native_attention() -> str:
+    """What float32 attention is compiled for on this machine; empty where it is not."""
+    import torch
+
+    from penchant.logps.native import NoNativeAttention, native_library
+
+    try:
+        return native_library(torch.float32).build.name
+    except NoNativeAttention:
+        return ""
+
+
 def tiny_llama(vocabulary: int, **changes):
     """A random Llama with two layers; the same weights every time."""
     import torch

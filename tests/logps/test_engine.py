@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from tests_support import tiny_llama
+from tests_support import has_native_attention, tiny_llama
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from penchant.errors import InputError
@@ -26,6 +26,7 @@ SIZES = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+NATIVE = has_native_attention()
 GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 PACKED = {
     "llama": {},
@@ -84,11 +85,12 @@ def run(model, engine, groups):
     return logps.detach(), torch.cat([g.flatten() for g in gradients if g is not None])
 
 
+@pytest.mark.parametrize("asked", ["packed", "packed-tiled"])
 @pytest.mark.parametrize("family", PACKED)
-def test_packed_equals_plain_in_value_and_gradient(family):
+def test_packed_equals_plain_in_value_and_gradient(family, asked):
     model = tiny(family, PACKED[family])
-    engine = choose_engine(model, 0)
-    assert engine.packed, engine.description
+    engine = choose_engine(model, 0, asked=asked)
+    assert bool(engine.native) == (NATIVE and asked == "packed" and family not in ("gemma2", "gpt_oss"))
     expected, slopes = run(model, Engine(), GROUPS)
     found, others = run(model, engine, GROUPS)
     assert ((found - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
@@ -98,10 +100,11 @@ def test_packed_equals_plain_in_value_and_gradient(family):
     torch.testing.assert_close(torch.cat(by_group[::-1]), found, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("native", ["", NATIVE])
 @pytest.mark.parametrize("streamed", [True, False])
-def test_no_answer_sees_another_one(streamed):
+def test_no_answer_sees_another_one(streamed, native):
     """Other tokens in one answer change no bit of the others: not of its prompt's, not of the rest of the row."""
-    model, engine = tiny("llama", {}), Engine("packed", streamed)
+    model, engine = tiny("llama", {}), Engine("packed", streamed, native)
     before, _ = run(model, engine, GROUPS)
     names = [(group, answer) for group, (_, answers) in enumerate(GROUPS) for answer in range(len(answers))]
     for place, (group, answer) in enumerate(names):
@@ -121,11 +124,12 @@ def test_low_precision_is_no_further_from_the_truth_than_plain_rows_are(family):
     groups = [(draw(1 + i % 9), [draw(3 + i % 11), draw(2 + i % 7)]) for i in range(128)]
     model = tiny(family, PACKED[family], torch.bfloat16)
     plain, _ = run(model, Engine(), groups)
-    packed, _ = run(model, Engine("packed", True), groups)
+    tiled, _ = run(model, Engine("packed", True), groups)
+    native, _ = run(model, Engine("packed", True, NATIVE), groups)
     exact, _ = run(model.double(), Engine(), groups)
-    errors = [(found.double() - exact).abs().mean() for found in (packed, plain)]
-    assert errors[1] > 1e-4, "nothing was rounded, so nothing was compared"
-    assert errors[0] <= 1.1 * errors[1]
+    errors = [(found.double() - exact).abs().mean() for found in (plain, tiled, native)]
+    assert errors[0] > 1e-4, "nothing was rounded, so nothing was compared"
+    assert max(errors[1:]) <= 1.1 * errors[0]
 
 
 @pytest.mark.parametrize("family", NOT_PACKED)
@@ -173,9 +177,8 @@ def test_adapters_and_activation_checkpointing(checkpointing):
     assert (sides[1] - sides[0]).norm() <= 1e-5 * sides[0].norm()
 
 
-def broken(name):
+def broken(name, whole):
     """The engine's attention with one mistake."""
-    whole = attention_room.causal_attention
 
     def wrong(query, key, value, scoring, sinks=None):
         if name == "prompt":
@@ -193,7 +196,8 @@ def broken(name):
     [("window", "mistral"), ("softcap", "gemma2"), ("scale", "llama"), ("prompt", "llama"), ("sinks", "gpt_oss")],
 )
 def test_a_broken_attention_is_caught_by_the_self_check(monkeypatch, mistake, family):
-    monkeypatch.setattr(attention_room, "causal_attention", broken(mistake))
+    for way in ("causal_attention", "_native"):
+        monkeypatch.setattr(attention_room, way, broken(mistake, getattr(attention_room, way)))
     engine = choose_engine(tiny(family, PACKED[family]), 0)
     assert not engine.packed
     assert "differ" in engine.reason
@@ -242,7 +246,7 @@ def test_attention_is_the_models_own_outside_the_engine():
     before = model.config._attn_implementation
     engine = choose_engine(model, 0)
     with engine.engaged(model):
-        assert model.config._attn_implementation == attention_room.NAME
+        assert model.config._attn_implementation == engine.attention
     assert model.config._attn_implementation == before
 
 
@@ -256,6 +260,7 @@ def test_attention_dropout_is_refused():
     ("asked", "rows", "streamed"),
     [
         ("packed", "packed", True),
+        ("packed-tiled", "packed", True),
         ("cached", "cached", True),
         ("plain-streamed", "plain", True),
         ("plain", "plain", False),
@@ -273,7 +278,7 @@ def test_each_way_can_be_asked_for(asked, rows, streamed):
 def test_a_way_that_does_not_agree_is_refused_where_it_is_asked_for():
     with pytest.raises(InputError, match=r"--engine: .*cannot be computed as asked for \(got packed: .*dropout"):
         choose_engine(tiny("llama", {"attention_dropout": 0.5}), 0, asked="packed")
-    with pytest.raises(InputError, match=r"no such engine.*packed, cached, plain-streamed, plain"):
+    with pytest.raises(InputError, match=r"no such engine.*packed, packed-tiled, cached, plain-streamed, plain"):
         choose_engine(tiny_llama(64), 0, asked="padded")
 
 

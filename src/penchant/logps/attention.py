@@ -7,6 +7,7 @@ model's forward on to this function. Every answer attends to its prompt and itse
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from transformers import AttentionInterface
 from penchant.logps.causal import Scoring, causal_attention
 from penchant.logps.fused import fused_causal_attention, unpacked, unpacked_attention
 from penchant.logps.layout import Span
+from penchant.logps.native import NoNativeAttention, native_attention, native_library
 
-NAME = "penchant_packed"
+TILED, NATIVE = "penchant_packed", "penchant_packed_native"
+"""The names under which models find it: put together from PyTorch's products, or compiled from C for a CPU."""
 
 
 class NotPackable(RuntimeError):
@@ -37,6 +40,7 @@ def packed_attention(
     softcap: float | None = None,
     s_aux: Tensor | None = None,
     spans: Sequence[Span] | None = None,
+    native: bool = False,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one packed row; query ``(1, heads, T, d)``, key and value ``(1, key heads, T, d)``.
@@ -46,6 +50,7 @@ def packed_attention(
 
     Raises:
         NotPackable: if the model does not pass the spans on, or uses dropout, a position bias, a cache or a mask.
+        NoNativeAttention: if it is to be compiled and cannot be.
     """
     if spans is None:
         raise NotPackable("the model does not hand a forward pass's keyword arguments on to its attention")
@@ -57,7 +62,7 @@ def packed_attention(
         rows = unpacked(tuple(spans), query.device)
         if rows.serve(scoring, s_aux):
             return unpacked_attention(query[0], key[0], value[0], scoring, rows).unsqueeze(0), None
-    attend = causal_attention if query.device.type == "cpu" else fused_causal_attention
+    attend = _native if native else causal_attention if query.device.type == "cpu" else fused_causal_attention
     sizes = [size for span in spans for size in (span.prompt, *span.answers)]
     queries, keys, values = (iter(torch.split(tensor[0], sizes, dim=1)) for tensor in (query, key, value))
     pieces: list[Tensor] = []
@@ -75,4 +80,11 @@ def packed_attention(
     return torch.cat(pieces).unsqueeze(0), None
 
 
-AttentionInterface.register(NAME, packed_attention)
+def _native(query_Hnd: Tensor, key_Gmd: Tensor, value_Gmd: Tensor, scoring: Scoring, sinks_H: Tensor | None) -> Tensor:
+    if sinks_H is not None:
+        raise NoNativeAttention("attention with sinks is not compiled")
+    return native_attention(query_Hnd, key_Gmd, value_Gmd, scoring, native_library(query_Hnd.dtype))
+
+
+AttentionInterface.register(TILED, packed_attention)
+AttentionInterface.register(NATIVE, partial(packed_attention, native=True))

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from penchant.errors import InputError, shorten
-from penchant.logps.attention import NAME, NotPackable
+from penchant.logps.attention import NotPackable
 from penchant.logps.engine import Engine, Rows, base_model
 from penchant.logps.head import linear_head
 from penchant.logps.layout import Group
+from penchant.logps.native import NoNativeAttention, native_library
 
 _Found: TypeAlias = tuple[Tensor, Sequence[Tensor | None]]
 _FAITHFUL = {"full_attention", "sliding_attention"}
@@ -23,8 +24,12 @@ _VALUE_TOLERANCE = {torch.float64: 1e-5, torch.float32: 2e-4}
 _GRADIENT_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
 _LOW_PRECISION = 0.1
 _PIECE = 1 << 20  # entries of a gradient that are compared at once
-_TIERS: list[tuple[Rows, bool]] = [(rows, streamed) for rows in get_args(Rows) for streamed in (True, False)]
-"""Ways of laying rows out, with the head streamed and without, in the order in which they are tried."""
+_TIERS: list[tuple[Rows, bool, bool]] = [
+    ("packed", True, True),
+    ("packed", False, True),
+    *((rows, streamed, False) for rows in get_args(Rows) for streamed in (True, False)),
+]
+"""Ways of laying rows out, with the head streamed or not, the attention compiled or not; in the order of trying."""
 _MAY_FAIL = {
     "packed": (NotPackable, TypeError),
     "cached": (TypeError, AttributeError, RuntimeError, ValueError),  # caches of many kinds, each with its own limits
@@ -34,10 +39,11 @@ _MAY_FAIL = {
 
 ENGINES = {
     "auto": _TIERS,
-    "packed": _TIERS[0:2],
-    "cached": _TIERS[2:4],
-    "plain-streamed": _TIERS[4:5],
-    "plain": _TIERS[5:6],
+    "packed": _TIERS[0:4],
+    "packed-tiled": _TIERS[2:4],
+    "cached": _TIERS[4:6],
+    "plain-streamed": _TIERS[6:7],
+    "plain": _TIERS[7:8],
 }
 """What may be asked for, and which ways it stands for; the first that holds is taken."""
 
@@ -52,7 +58,7 @@ def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
         model: The policy, in the state in which it will be trained.
         pad_id: The padding token of plain rows.
         asked: One of :data:`ENGINES`. ``packed`` and ``cached`` stream the head where the model allows it,
-            ``plain-streamed`` always does, ``plain`` never.
+            ``plain-streamed`` always does, ``plain`` never. ``packed-tiled`` is ``packed`` without compiled attention.
 
     Raises:
         InputError: if what is asked for is unknown, or does not agree with plain rows on this model.
@@ -63,9 +69,13 @@ def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
         return dataclasses.replace(plain, reason="asked for")
     groups = _probe_groups(base_model(model).config)
     expected = _probe(model, plain, groups)
+    native, objection_to_native = _native(model)
     reasons = [] if asked == "auto" else ["asked for"]
-    for rows, streamed in ENGINES[asked]:
-        engine = Engine(rows, streamed, _told(reasons), pad_id)
+    for rows, streamed, compiled in ENGINES[asked]:
+        if compiled and not native:
+            reasons += objection_to_native
+            continue
+        engine = Engine(rows, streamed, native if compiled else "", _told(reasons), pad_id)
         if (rows, streamed) == ("plain", False):
             return engine
         objection = _static_objection(model, engine) or _measured_objection(model, engine, groups, expected)
@@ -95,6 +105,18 @@ def _told(reasons: list[str]) -> str:
     return "; ".join(dict.fromkeys(reasons))
 
 
+def _native(model: Any) -> tuple[str, list[str]]:
+    """What attention would be compiled for, or why it is not; neither where PyTorch has kernels of its own."""
+    weight = base_model(model).get_input_embeddings().weight
+    if weight.device.type != "cpu":
+        return "", []
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
+    try:
+        return native_library(dtype).build.name, []
+    except NoNativeAttention as error:
+        return "", [str(error)]
+
+
 def _static_objection(model: Any, engine: Engine) -> str | None:
     """What is known against a way of computing before it is tried."""
     config = model.config.get_text_config()
@@ -120,10 +142,12 @@ def _measured_objection(model: Any, engine: Engine, groups: list[Group], expecte
     """What two small forward passes and their gradients say against an engine."""
     try:
         with engine.engaged(model):
-            if engine.packed and base_model(model).config._attn_implementation != NAME:
+            if engine.packed and base_model(model).config._attn_implementation != engine.attention:
                 return "the model does not take its attention from transformers' AttentionInterface"
             logps, slopes = _probe(model, engine, groups)
             leaked = _leaks(model, engine, groups)
+    except NoNativeAttention as error:
+        return str(error)
     except _MAY_FAIL[engine.rows] as error:
         return f"{engine.rows} rows fail: {' '.join(str(error).split())[:120]}"
     dtype = next(model.parameters()).dtype

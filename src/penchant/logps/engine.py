@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
 
-from penchant.logps.attention import NAME
+from penchant.logps.attention import NATIVE, TILED
 from penchant.logps.cached import CachedBatch, cached_logits
 from penchant.logps.head import caught_hidden, head_caught
 from penchant.logps.kernels import kernels_compiled
@@ -38,12 +38,14 @@ class Engine:
         rows: ``packed``: several groups share a row and each prompt is computed once; ``cached``: each prompt is
             computed once and its answers go on from its key-value cache; ``plain``: one row per answer.
         streamed: Whether the log-probs are formed from the head tile by tile, with no logits kept.
+        native: What the attention of packed rows was compiled for; empty where it is put together from products.
         reason: Why it is no faster, where it is not.
         pad_id: The padding token of plain rows.
     """
 
     rows: Rows = "plain"
     streamed: bool = False
+    native: str = ""
     reason: str = ""
     pad_id: int = 0
 
@@ -52,12 +54,31 @@ class Engine:
         return self.rows == "packed"
 
     @property
+    def attention(self) -> str:
+        """The name under which the model finds its attention; empty where it keeps its own."""
+        return "" if not self.packed else NATIVE if self.native else TILED
+
+    @property
     def description(self) -> str:
         """One clause for the run's summary."""
-        head = "head streamed" if self.streamed else "logits at answer tokens"
-        head += "; element-wise parts compiled" if kernels_compiled() and self != Engine(pad_id=self.pad_id) else ""
+        parts = [_ROWS[self.rows], "head streamed" if self.streamed else "logits at answer tokens"]
+        if self.native:
+            parts.append(f"attention compiled for {self.native}")
+        if kernels_compiled() and self != Engine(pad_id=self.pad_id):
+            parts.append("element-wise parts compiled")
         checked = "" if self.rows == "plain" and not self.streamed else "; checked against plain rows on this model"
-        return f"{_ROWS[self.rows]}; {head}{f' ({self.reason})' if self.reason else ''}{checked}"
+        return f"{'; '.join(parts)}{f' ({self.reason})' if self.reason else ''}{checked}"
+
+    @property
+    def computes(self) -> str:
+        """What of this decides the last digits of a log-prob."""
+        parts = {
+            self.rows: True,
+            "streamed head": self.streamed,
+            f"attention for {self.native}": self.native,
+            "compiled": kernels_compiled(),
+        }
+        return ", ".join(part for part, there in parts.items() if there)
 
     def lay_out(self, groups: Sequence[Group], device: Any) -> Batch:
         """Groups as tensors."""
@@ -108,8 +129,8 @@ class Engine:
         """The models with the attention, layers and head this engine needs, for a forward pass and its backward."""
         with ExitStack() as stack:
             for base in {id(base): base for base in map(base_model, models)}.values():
-                if self.packed:
-                    stack.enter_context(packed_attention_on(base))
+                if self.attention:
+                    stack.enter_context(_attention_on(base, self.attention))
                 if self.packed or self.streamed:
                     stack.enter_context(lean_layers(base))
                 if self.streamed:
@@ -118,10 +139,10 @@ class Engine:
 
 
 @contextmanager
-def packed_attention_on(model: Any) -> Iterator[None]:
-    """The model with packed attention while the block runs, and with its own before and after."""
+def _attention_on(model: Any, name: str) -> Iterator[None]:
+    """The model with the attention of this name while the block runs, and with its own before and after."""
     before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
+    model.set_attn_implementation(name)
     try:
         yield
     finally:

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from penchant.errors import InputError
 from penchant.logps.engine import Batch, Engine, base_model
-from penchant.logps.kernels import kernels_compiled
 from penchant.logps.layout import Group
 from penchant.spool import Chosen
 
@@ -70,7 +69,7 @@ class Source:
         return cls(
             hash_weights(model),
             str(weight.dtype).removeprefix("torch."),
-            f"{engine.rows}{', streamed head' if engine.streamed else ''}{', compiled' if kernels_compiled() else ''}",
+            engine.computes,
             products=torch.get_float32_matmul_precision(),
             device=device,
             autocast=low.removeprefix("torch."),
