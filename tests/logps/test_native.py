@@ -129,8 +129,6 @@ def test_what_is_not_compiled_is_said():
     tensors, _ = inputs(5, 5, 2, 1, 16, torch.float32)
     with pytest.raises(NoNativeAttention, match="soft-capped"):
         native_attention(*tensors, Scoring(0.2, softcap=3.0), None)
-    with pytest.raises(NoNativeAttention, match="other channels"):
-        native_attention(*tensors[:2], tensors[2][..., :8], Scoring(0.2), None)
 
 
 def a_compiler(folder, does):

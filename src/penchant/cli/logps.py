@@ -48,7 +48,7 @@ def logps(
     chat_template
         auto (the tokenizer's, if it has one) or none.
     engine
-        How log-probs are computed, as in training: auto, packed, cached, plain-streamed or plain.
+        How log-probs are computed, as in training: auto, packed, packed-tiled, cached, plain-streamed or plain.
     max_tokens
         Most tokens in one forward pass.
     trust_remote_code

@@ -5,7 +5,8 @@ and a sliding window cuts the other end off. The query heads that share a key he
 product. Scores are float32 or wider whatever the inputs are; the backward pass makes them again, so neither scores nor
 probabilities are kept.
 
-Shapes: H query heads, G key heads, n queries, m >= n keys of which the queries are the last n, d channels a head.
+Shapes: H query heads, G key heads, n queries, m >= n keys of which the queries are the last n, d channels a head
+(those of values may be others than those of queries and keys).
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class _Causal(torch.autograd.Function):
         ctx.scoring = scoring
         wide = torch.promote_types(query.dtype, torch.float32)
         keys, values = key.to(wide), value.to(wide)
-        heads, count, channels = query.shape
+        heads, count, channels = len(query), query.shape[1], value.shape[2]
         out = value.new_empty(count, heads, channels)
         for tile in _tiles(query, key, scoring.window):
             folded = _folded(query, len(key), tile.rows, wide).mul_(scoring.scale)

@@ -21,7 +21,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from penchant.caches import user_cache
 from penchant.logps.causal import Scoring, causal_attention
 
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("causal.c", "products.h"))
@@ -120,10 +122,8 @@ def native_attention(
     """What :func:`penchant.logps.causal.causal_attention` computes, in shape ``(n, H, d)``.
 
     Raises:
-        NoNativeAttention: if the scores are soft-capped, or values have other channels than keys.
+        NoNativeAttention: if the scores are soft-capped.
     """
-    if not query_Hnd.shape[2] == key_Gmd.shape[2] == value_Gmd.shape[2]:
-        raise NoNativeAttention("attention with values of other channels than keys is not compiled")
     if scoring.softcap is not None:
         raise NoNativeAttention("attention with soft-capped scores is not compiled")
     out: Tensor = _Native.apply(query_Hnd, key_Gmd, value_Gmd, scoring, library)
@@ -135,7 +135,7 @@ class _Native(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scoring: Scoring, library: Library) -> Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.scoring, ctx.library = scoring, library
-        queries, keys, values = (_rows(tensor, library.build) for tensor in (query, key, value))
+        queries, keys, values = _rows(library.build, query, key, value)
         out = queries.new_empty(queries.shape[1], queries.shape[0], queries.shape[2])
         library.run("forward", _problem(queries, keys, values, out, scoring, out=out.data_ptr()))
         return out[..., : value.shape[2]].to(value.dtype)
@@ -143,8 +143,8 @@ class _Native(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, slope_nHd: Tensor) -> tuple[Tensor | None, ...]:
         saved, library = ctx.saved_tensors, ctx.library
-        queries, keys, values = (_rows(tensor, library.build) for tensor in saved)
-        slope = _rows(slope_nHd, library.build).contiguous()
+        queries, keys, values, slope = _rows(library.build, *saved, slope_nHd)
+        slope = slope.contiguous()
         d_query = torch.empty_like(queries)
         d_key, d_value = (torch.empty(tensor.shape, dtype=tensor.dtype) for tensor in (keys, values))
         gradients = {"dq": d_query, "dk": d_key, "dv": d_value}
@@ -166,11 +166,16 @@ class _Native(torch.autograd.Function):
         return *found, None, None
 
 
-def _rows(tensor: Tensor, build: Build) -> Tensor:
-    """Numbers of the build's type, with channels in whole vectors (0 where there are none) and no gaps between them."""
-    tensor = torch.nn.functional.pad(tensor.to(build.dtype), (0, -tensor.shape[2] % build.lanes))
-    whole_words = tensor.stride(2) == 1 and not any(stride % 2 for stride in tensor.stride()[:2])
-    return tensor if whole_words else tensor.contiguous()
+def _rows(build: Build, *tensors: Tensor) -> list[Tensor]:
+    """Numbers of the build's type; all with the same channels, which fill whole vectors (0 behind their own)."""
+    most = max(tensor.shape[2] for tensor in tensors)
+    width = most + -most % build.lanes
+    rows = []
+    for tensor in (tensor.to(build.dtype) for tensor in tensors):
+        wide = tensor if tensor.shape[2] == width else pad(tensor, (0, width - tensor.shape[2]))
+        whole_words = wide.stride(2) == 1 and not any(stride % 2 for stride in wide.stride()[:2])
+        rows.append(wide if whole_words else wide.contiguous())
+    return rows
 
 
 def _problem(query: Tensor, key: Tensor, value: Tensor, like: Tensor, scoring: Scoring, **others: int) -> _Attention:
@@ -219,7 +224,7 @@ def _compiled(build: Build) -> Path:
     made_of = [source.read_bytes() for source in _SOURCES]
     digest = hashlib.sha256(b"\0".join([*made_of, _run([*compiler, "--version"]), *(o.encode() for o in options)]))
     try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penchant"
+        folder = user_cache()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         library = folder / f"attention-{digest.hexdigest()[:16]}.so"
         if not library.exists():

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from penchant.caches import user_cache
 from penchant.errors import InputError
 from penchant.records import Prompt, TemplateArgs
 from penchant.tokens import template, tokenise, words
@@ -54,8 +55,7 @@ class TokenCache:
             return None
         if name != "auto":
             return cls(Path(name))
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return cls(Path(home) / "penchant" / "tokens")
+        return cls(user_cache() / "tokens")
 
     def read(self, key: str) -> Iterator[Tokenised] | None:
         """An entry's rows, drawn a few at a time; nothing where there is none or it is damaged."""

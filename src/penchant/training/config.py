@@ -78,10 +78,11 @@ class PreferenceConfig(TrainingArguments):
             named, ``skip`` leaves the step out, with an alarm.
         torch_compile: Compile the element-wise parts of lean layers, for policy and reference (needs a C++ compiler).
             The model itself is not compiled: packed rows have a length of their own in every step.
-        engine: How log-probs are computed: ``packed`` (several rows in one sequence, each prompt once), ``cached``
-            (each prompt once, as a key-value cache), ``plain-streamed`` (a row for each answer, no logits kept),
-            ``plain`` (the same with logits), or ``auto``, the first of these that gives plain rows' numbers on this
-            model. One that is asked for and does not is refused.
+        engine: How log-probs are computed: ``packed`` (several rows in one sequence, each prompt once),
+            ``packed-tiled`` (the same without compiled attention on a CPU), ``cached`` (each prompt once, as a
+            key-value cache), ``plain-streamed`` (a row for each answer, no logits kept), ``plain`` (the same with
+            logits), or ``auto``, the first of these that gives plain rows' numbers on this model. One that is asked for
+            and does not is refused.
         max_length: Most tokens of prompt and answer.
         truncation: What happens to longer rows: ``drop``, ``keep_start`` or ``keep_end``.
         token_cache: Where token rows are kept for the next run on the same data: a folder, ``auto`` for the user's
