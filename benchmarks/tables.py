@@ -67,12 +67,14 @@ def start() -> str:
 def utilisation() -> str:
     """A step against the processor's own matrix-product rate."""
     lines = [
-        "| type | prompt | answers | pairs/s | products, GFLOP/s | least GFLOP a pair | utilisation | least/executed |",
-        "|" + " --- |" * 8,
+        "| type | attention | prompt | answers | pairs/s | products, GFLOP/s | least GFLOP a pair | utilisation "
+        "| least/executed |",
+        "|" + " --- |" * 9,
     ]
     for found in json.loads((RESULTS / "utilisation.json").read_text())["results"]:
         lines.append(
-            f"| {found['dtype']} | {found['prompt']} | {found['answer']} | {found['pairs_per_second']:.2f} | "
+            f"| {found['dtype']} | {found['attention']} | {found['prompt']} | {found['answer']} | "
+            f"{found['pairs_per_second']:.2f} | "
             f"{found['peak_gflops']:.0f} | {found['least_gflop_per_pair']:.0f} | {found['utilisation']:.0%} | "
             f"{found['least_over_executed']:.0%} |"
         )
