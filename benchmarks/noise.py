@@ -28,10 +28,12 @@ import penchant.logps.engine as engines
 from penchant.data import read_preferences
 from penchant.demo.assets import PAIRS
 from penchant.logps import AdapterOff
+from penchant.logps.native import native_library
 from penchant.models import load_model
 from penchant.tokens import EncodeSettings, PromptStyle, encode_pairs
 
 COUNT, STEP = 64, 2e-5
+COMPILED = "lean layers, compiled attention (what a run uses)"
 WIDENED = "all in float32, weights widened layer by layer"
 OUT = Path(__file__).parent / "results" / "noise.json"
 
@@ -89,10 +91,10 @@ def widened(model: Any) -> Iterator[None]:
 
 @torch.no_grad()
 def margins(
-    model: Any, rows: list[Any], arrangement: Any, *, lean: bool, streamed: bool = True
+    model: Any, rows: list[Any], arrangement: Any, *, lean: bool, native: str = "", streamed: bool = True
 ) -> tuple[np.ndarray, float]:
     """Policy minus reference, first answer minus second, in nats; and the seconds it took."""
-    engine, reference, found = engines.Engine("packed", streamed), AdapterOff(model), []
+    engine, reference, found = engines.Engine("packed", streamed, native), AdapterOff(model), []
     layers = engines.lean_layers
     engines.lean_layers = layers if lean else lambda base: nullcontext()
     start = time.perf_counter()
@@ -125,7 +127,8 @@ def main() -> None:
     rows = encode_pairs(read, PromptStyle.of(loaded.tokenizer, "auto"), EncodeSettings(512, "drop")).rows
     exact, exact_seconds = margins(copy.deepcopy(model).float(), rows, nullcontext(), lean=True)
     arrangements = {
-        "lean layers (what a run uses)": (nullcontext(), True),
+        COMPILED: (nullcontext(), True),
+        "lean layers, attention in tiles": (nullcontext(), True),
         "PEFT's own layers": (nullcontext(), False),
         "float32 residual stream": (hooks(model, outputs=False), False),
         "float32 residual stream and linear outputs": (hooks(model, outputs=True), False),
@@ -133,7 +136,8 @@ def main() -> None:
     }
     results = [{"arrangement": "float32 weights", "noise": 0.0, "low": 0.0, "high": 0.0, "seconds": exact_seconds}]
     for name, (arrangement, lean) in arrangements.items():
-        found, seconds = margins(model, rows, arrangement, lean=lean, streamed=name != WIDENED)
+        native = native_library(torch.bfloat16).build.name if name == COMPILED else ""
+        found, seconds = margins(model, rows, arrangement, lean=lean, native=native, streamed=name != WIDENED)
         interval = bootstrap((found - exact,), rms, rng=0, n_resamples=2000).confidence_interval
         results.append({"arrangement": name, "noise": float(rms(found - exact)), "low": float(interval.low)})
         results[-1] |= {"high": float(interval.high), "seconds": seconds}

@@ -6,7 +6,8 @@ Three numbers for each type and length: pairs per second; the utilisation, that 
 what the processor's products of that type would do in the time (the best of x W', x W and x' W at the layer's shape,
 measured in the same process just before); and the least flops over the flops executed, as PyTorch's own counter sees
 them, with those of compiled attention added. The first tells a user what a run takes, the second and third tell slow
-kernels from needless work. One process per point. Writes benchmarks/results/utilisation.json, which docs/benchmarks.md shows.
+kernels from needless work. One process per point. Writes benchmarks/results/utilisation.json, which docs/benchmarks.md
+shows.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def product_flops(target: Any, left: Any, right: Any, **others: Any) -> int:
 
 
 def attention_flops(name: str, build: Any, problem: Any) -> int:
-    """Flops of the products of one call of causal.c, which PyTorch's counter does not see; as executed, with fillers."""
+    """Flops of the products of one call of causal.c, which PyTorch's counter does not see; fillers included."""
     pair, before, d = 4 // build.dtype.itemsize, problem.m - problem.n, problem.d
     total = 0
     for first in range(0, problem.n, 48):
