@@ -62,11 +62,13 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(json.dumps(measure(**json.loads(sys.argv[1]))))
         return
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     results = []
     for change in POINTS:
         point = BASE | change
         done = subprocess.run([sys.executable, __file__, json.dumps(point)], capture_output=True, text=True, check=True)
-        results.append(point | {"changed": next(iter(change))} | json.loads(done.stdout.splitlines()[-1]))
+        kept = {"changed": next(iter(change)), "commit": commit.stdout.strip()}
+        results.append(point | kept | json.loads(done.stdout.splitlines()[-1]))
         shown = ", ".join(f"{name} {value}" for name, value in change.items())
         print(f"{shown:22} {results[-1]['pairs_per_second']:.2f} pairs/s  {results[-1]['peak_gb']:.1f} GB", flush=True)
     out = Path(__file__).parent / "results" / "growth.json"
