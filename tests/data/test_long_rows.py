@@ -61,6 +61,7 @@ def test_a_broken_row_of_50_megabytes_has_its_line_and_the_next_is_read(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's own peak is read where Linux keeps it")
 @pytest.mark.parametrize("kind", ["jsonl", "json"])
 def test_a_row_over_the_real_limit_takes_bounded_memory(tmp_path, kind):
     """A row that never ends: the file is 600 MB, and what is held stays within a few times the limit."""
@@ -70,10 +71,11 @@ def test_a_row_over_the_real_limit_takes_bounded_memory(tmp_path, kind):
         for _ in range(600):
             file.write(b"a" * 1_000_000)
     script = (
-        "import resource, sys\nfrom penchant.data.rows import read_rows\n"
+        "import sys\nfrom penchant.data.rows import read_rows\n"
         "rows = list(read_rows([sys.argv[1]]))\n"
         "print(len(rows), rows[-1].fault)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        "status = open('/proc/self/status').read().split('VmHWM:')[1]\n"  # ru_maxrss begins with the parent's peak
+        "print(int(status.split()[0]) // 1024)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     told, peak = done.stdout.splitlines()
