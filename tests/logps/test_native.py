@@ -100,6 +100,17 @@ def test_nothing_later_is_seen_and_nan_is_not_hidden(library, place):
 
 
 @every_library
+def test_a_second_derivative_is_refused_and_not_zero(library):
+    tensors, _ = inputs(5, 5, 2, 1, 16, library.build.dtype)
+    query, *others = (tensor.detach().requires_grad_() for tensor in tensors)
+    (slope,) = torch.autograd.grad(
+        native_attention(query, *others, Scoring(0.2), library).square().sum(), query, create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()
+
+
+@every_library
 def test_large_scores_stay_finite(library):
     tensors, slope = inputs(9, 9, 4, 2, 16, library.build.dtype)
     found = value_and_slopes(lambda *t: native_attention(*t, Scoring(1.0), library), [t * 1e4 for t in tensors], slope)

@@ -13,7 +13,7 @@ enum { BLOCK = 48 };
 typedef struct {
     long heads, groups, n, m, d, window, threads; /* window: keys this many positions back, or more, are not seen */
     long q_head, q_row, k_head, k_row, v_head, v_row, out_head, out_row, dq_head, dq_row; /* strides, in numbers */
-    const number *q, *k, *v, *slope;                                     /* slope: of the output, laid out like it */
+    const number *q, *k, *v, *slope; /* slope: of the output, laid out like it */
     number *out, *dq, *dk, *dv; /* dk and dv are (G, m, d) without gaps */
     float scale;
 } attention;
@@ -166,7 +166,7 @@ typedef struct {
 
 static long buffer_size(const attention *t)
 {
-    return (BLOCK * 3 + BLOCK * 2) * filled(t->m) + (2 * BLOCK + DOWN) * t->d;
+    return 5 * BLOCK * filled(t->m) + (2 * BLOCK + DOWN) * t->d;
 }
 
 static buffers buffers_at(const attention *t, float *at)

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from penchant.caches import user_cache
@@ -141,6 +142,7 @@ class _Native(torch.autograd.Function):
         return out[..., : value.shape[2]].to(value.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, slope_nHd: Tensor) -> tuple[Tensor | None, ...]:
         saved, library = ctx.saved_tensors, ctx.library
         queries, keys, values, slope = _rows(library.build, *saved, slope_nHd)
