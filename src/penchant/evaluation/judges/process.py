@@ -154,7 +154,8 @@ class RuleJudge(_Program):
         if not path.is_file():
             raise InputError("no such file", where=str(path), fix="Give --judge FILE.py:FUNCTION")
         self.name = f"{path.name}:{function}"
-        self._command = [sys.executable, "-m", "penchant.evaluation.judges.rule_worker", str(path), function]
+        worker = ["-u", "-m", "penchant.evaluation.judges.rule_worker"]  # unbuffered: a rule that dies is still heard
+        self._command = [sys.executable, *worker, str(path), function]
         self._path = path
         self._idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
         child, answers = self._start()
