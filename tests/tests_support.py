@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 CHATML = (
@@ -85,15 +86,17 @@ def write_jsonl(path: Path, rows: list) -> Path:
 
 
 def has_native_attention() -> str:
-    """What float32 attention is compiled for on this machine; empty where it is not."""
+    """What float32 attention is compiled for; empty without a compiler or the instructions, an error where it fails."""
     import torch
 
-    from penchant.logps.native import NoNativeAttention, native_library
+    from penchant.logps import native
 
     try:
-        return native_library(torch.float32).build.name
-    except NoNativeAttention:
+        native._build_for(torch.float32, native._instructions())
+        compiler = native._compiler()
+    except native.NoNativeAttention:
         return ""
+    return native.native_library(torch.float32).build.name if shutil.which(compiler[0]) else ""
 
 
 def tiny_llama(vocabulary: int, **changes):

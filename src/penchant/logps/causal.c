@@ -129,6 +129,8 @@ static void share_out(const attention *t, long *starts)
 
 static left words(const number *from, long row) { return (left){(const word *)from, row / PAIR, 1}; }
 
+static long forward_buffer(const attention *t) { return 2 * DOWN * filled(t->m) + DOWN * t->d; }
+
 static void forward_block(const attention *t, block at, packed keys, float *buffer)
 {
     long width = filled(t->m), before = t->m - t->n;
@@ -164,7 +166,7 @@ typedef struct {
     number *slope_rows;
 } buffers;
 
-static long buffer_size(const attention *t)
+static long backward_buffer(const attention *t)
 {
     return 5 * BLOCK * filled(t->m) + (2 * BLOCK + DOWN) * t->d;
 }
@@ -243,31 +245,14 @@ static void backward_columns(const attention *t, block at, buffers b, float *dk,
     }
 }
 
-/* ---- what Python calls: 0, or 1 where memory is short ---- */
+/* ---- runs ---- */
 
-int forward(const attention *t)
+static void forward_run(const attention *t, word *packs, float *buffer, long run, const long *starts)
 {
-    long packs = 4 * t->groups * packed_size(t), buffer = 2 * DOWN * filled(t->m) + DOWN * t->d;
-    word *memory = malloc((packs + t->threads * buffer) * sizeof *memory);
-    long *starts = malloc((t->threads + 1) * sizeof *starts);
-    if (memory && starts) {
-        share_out(t, starts);
-#pragma omp parallel num_threads(t->threads)
-        {
-#pragma omp for
-            for (long g = 0; g < t->groups; g++) pack(t, g, packed_at(memory, t, g), 0);
-#pragma omp for
-            for (long run = 0; run < t->threads; run++)
-                for (long i = starts[run]; i < starts[run + 1]; i++) {
-                    block at = block_at(t, i);
-                    forward_block(t, at, packed_at(memory, t, at.group), (float *)(memory + packs) + run * buffer);
-                }
-        }
+    for (long i = starts[run]; i < starts[run + 1]; i++) {
+        block at = block_at(t, i);
+        forward_block(t, at, packed_at(packs, t, at.group), buffer);
     }
-    int failed = !memory || !starts;
-    free(memory);
-    free(starts);
-    return failed;
 }
 
 /* A run's share of dk and dv for one key head. Runs and heads only ever go up together, so no two get one place. */
@@ -300,32 +285,39 @@ static void add_up(const attention *t, float *sums, const long *starts, long g, 
     for (long c = 0; c < t->d; c += LANES) store_numbers(to + c, load(first + c));
 }
 
-int backward(const attention *t)
+/* ---- what Python calls: 0, or 1 where memory is short ---- */
+
+static int solve(const attention *t, int gradients)
 {
-    long packs = 4 * t->groups * packed_size(t), buffer = buffer_size(t), size = t->m * t->d;
-    long slots = t->threads + t->groups - 1;
-    word *memory = malloc((packs + t->threads * buffer + slots * 2 * size) * sizeof *memory);
+    long packs = 4 * t->groups * packed_size(t), buffer = gradients ? backward_buffer(t) : forward_buffer(t);
+    long shares = gradients ? (t->threads + t->groups - 1) * 2 * t->m * t->d : 0;
+    word *memory = malloc((packs + t->threads * buffer + shares) * sizeof *memory);
     long *starts = malloc((t->threads + 1) * sizeof *starts);
-    if (memory && starts) {
+    int failed = !memory || !starts;
+    if (!failed) {
         float *work = (float *)(memory + packs), *sums = work + t->threads * buffer;
         share_out(t, starts);
 #pragma omp parallel num_threads(t->threads)
         {
 #pragma omp for
-            for (long g = 0; g < t->groups; g++) pack(t, g, packed_at(memory, t, g), 1);
+            for (long g = 0; g < t->groups; g++) pack(t, g, packed_at(memory, t, g), gradients);
 #pragma omp for
             for (long run = 0; run < t->threads; run++)
-                backward_run(t, memory, work + run * buffer, sums, run, starts);
+                if (gradients) backward_run(t, memory, work + run * buffer, sums, run, starts);
+                else forward_run(t, memory, work + run * buffer, run, starts);
 #pragma omp for
-            for (long row = 0; row < t->groups * t->m; row++) {
+            for (long row = 0; row < (gradients ? t->groups * t->m : 0); row++) {
                 long g = row / t->m, offset = row % t->m * t->d;
                 add_up(t, sums, starts, g, offset, t->dk + row * t->d);
-                add_up(t, sums, starts, g, size + offset, t->dv + row * t->d);
+                add_up(t, sums, starts, g, t->m * t->d + offset, t->dv + row * t->d);
             }
         }
     }
-    int failed = !memory || !starts;
     free(memory);
     free(starts);
     return failed;
 }
+
+int forward(const attention *t) { return solve(t, 0); }
+
+int backward(const attention *t) { return solve(t, 1); }
