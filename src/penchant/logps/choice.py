@@ -69,7 +69,8 @@ def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
         return dataclasses.replace(plain, reason="asked for")
     groups = _probe_groups(base_model(model).config)
     expected = _probe(model, plain, groups)
-    native, objection_to_native = _native(model)
+    wanted = any(compiled for *_, compiled in ENGINES[asked])
+    native, objection_to_native = _native(model) if wanted else ("", [])
     reasons = [] if asked == "auto" else ["asked for"]
     for rows, streamed, compiled in ENGINES[asked]:
         if compiled and not native:
