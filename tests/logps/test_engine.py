@@ -115,6 +115,40 @@ def test_packed_equals_plain_in_value_and_gradient(family, asked):
     torch.testing.assert_close(torch.cat(by_group[::-1]), found, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("asked", ["packed", "packed-tiled"])
+@pytest.mark.parametrize("family", PACKED)
+def test_answers_that_go_on_from_kept_prompts_are_those_of_plain_rows(family, asked, checkpointing):
+    """The others' log-probs; and the gradient of the answers whose prompts were kept is what it is without them."""
+    model = tiny(family, PACKED[family])
+    engine = choose_engine(model, 0, asked=asked)
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    others = [(prompt, [[60 + len(prompt), 61, 62], [63]]) for prompt, _ in GROUPS]
+    expected, _ = run(model, Engine(), others)
+    _, slopes = run(model, engine, GROUPS)
+    with engine.engaged(model):
+        logps, found = engine.logps_aside(model, engine.lay_out(GROUPS, "cpu"), others)
+        weights = torch.linspace(-1.0, 2.0, len(logps), dtype=logps.dtype)
+        gradients = torch.autograd.grad((weights * logps).sum(), list(model.parameters()), allow_unused=True)
+    assert not found.requires_grad
+    assert ((found - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
+    assert torch.equal(torch.cat([g.flatten() for g in gradients if g is not None]), slopes)
+
+
+def test_prompts_kept_wrongly_are_caught_by_the_self_check(monkeypatch):
+    right = PackedBatch.going_on.__func__
+
+    def wrong(cls, groups, prompts, *, device):
+        batch = right(cls, groups, prompts, device=device)
+        return dataclasses.replace(batch, position_1T=batch.position_1T + 1)
+
+    monkeypatch.setattr(PackedBatch, "going_on", classmethod(wrong))
+    engine = choose_engine(tiny("llama", {}), 0)
+    assert not engine.packed
+    assert "differ" in engine.reason
+
+
 @pytest.mark.parametrize("native", ["", NATIVE])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_no_answer_sees_another_one(streamed, native):

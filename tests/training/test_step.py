@@ -34,6 +34,8 @@ TERMS_OF_PAIRS = ("chosen_scores", "rejected_scores", "preference_probs", "margi
 
 TERMS_OF_ANSWERS = ("score", "prompt_value")
 
+ANSWERS = ("completion_ids", "mismatched_ids")
+
 CUTS = {"8x1": 1, "4x2": 2, "3+3+2": 3, "1x8": 8}
 
 
@@ -347,6 +349,37 @@ def test_length_normalize_gives_the_loss_log_probs_per_token(make_trainer, rows,
     assert float(loss) == pytest.approx(float(np.mean(expected)), rel=1e-6)
     assert metrics["rewards/margins"] == pytest.approx(margins, rel=1e-5)
     assert abs(metrics["logps/chosen"]) > 10  # still sums
+
+
+def positions_fed(trainer, data, **cut_settings):
+    """Positions that go through the model in one step: with a graph, and without."""
+    fed = {True: 0, False: 0}
+
+    def count(module, inputs, output):
+        fed[torch.is_grad_enabled()] += inputs[0].numel()
+
+    with trainer.model.get_input_embeddings().register_forward_hook(count):
+        gradients(trainer, data, **cut_settings)
+    return fed[True], fed[False]
+
+
+@pytest.mark.parametrize("size", [8, 3])
+def test_a_baseline_costs_no_pass_over_a_prompt_that_can_be_shared(make_trainer, rows, size):
+    """In one micro-batch policy and reference see each prompt once; in several the policy sees it twice."""
+    trainer, data = make_trainer("kto", lora=True, dtype=torch.float32), rows["answers"]
+    prompts = sum(len(row.prompt_ids) for row in data)
+    own, other = (sum(len(ids) - 1 for ids in (getattr(row, name) for row in data)) for name in ANSWERS)
+    learning, looking = positions_fed(trainer, data, micro_batch_size=size, micro_batch_tokens=10**6)
+    assert learning == prompts + own
+    again = len(data) if size == 8 else prompts  # of a prompt that goes on only its last position comes again
+    assert looking == (again + other) + (prompts + own + other)
+
+
+@pytest.mark.parametrize("method", ["dr_dpo", "aot"])
+def test_a_loss_that_couples_rows_asks_the_reference_once(make_trainer, rows, method):
+    trainer, data = make_trainer(method, lora=True, dtype=torch.float32), rows["pairs"]
+    positions = sum(len(row.prompt_ids) + sum(len(ids) - 1 for ids in row.answers) for row in data)
+    assert positions_fed(trainer, data, micro_batch_size=3) == (positions, 2 * positions)
 
 
 @pytest.mark.parametrize(("z_ref", "value"), [("zero", 0.0), ("0.25", 0.25)])

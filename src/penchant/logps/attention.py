@@ -6,7 +6,7 @@ model's forward on to this function. Every answer attends to its prompt and itse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from transformers import AttentionInterface
 
 from penchant.logps.causal import Scoring, causal_attention
 from penchant.logps.fused import fused_causal_attention, unpacked, unpacked_attention
-from penchant.logps.layout import Span
+from penchant.logps.layout import Prompts, Span
 from penchant.logps.native import NoNativeAttention, native_attention, native_library
 
 TILED, NATIVE = "penchant_packed", "penchant_packed_native"
@@ -40,6 +40,8 @@ def packed_attention(
     softcap: float | None = None,
     s_aux: Tensor | None = None,
     spans: Sequence[Span] | None = None,
+    keep: Prompts | None = None,
+    after: Prompts | None = None,
     native: bool = False,
     **others: Any,
 ) -> tuple[Tensor, None]:
@@ -58,26 +60,49 @@ def packed_attention(
     if refused or dropout or attention_mask is not None or others.get("is_causal") is False:
         raise NotPackable(f"attention uses {', '.join(refused) or 'dropout or a mask'}")
     scoring = Scoring(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap)
-    if query.device.type != "cpu":
+    if query.device.type != "cpu" and keep is None and after is None:
         rows = unpacked(tuple(spans), query.device)
         if rows.serve(scoring, s_aux):
             return unpacked_attention(query[0], key[0], value[0], scoring, rows).unsqueeze(0), None
     attend = _native if native else causal_attention if query.device.type == "cpu" else fused_causal_attention
+    earlier = None if after is None else after[module]
+    found, prompts = _by_answer(
+        lambda q, k, v: attend(q, k, v, scoring, s_aux), query[0], key[0], value[0], spans, earlier
+    )
+    if keep is not None:
+        keep[module] = prompts
+    return found.unsqueeze(0), None
+
+
+def _by_answer(
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+    query_HTd: Tensor,
+    key_GTd: Tensor,
+    value_GTd: Tensor,
+    spans: Sequence[Span],
+    earlier: list[tuple[Tensor, Tensor]] | None,
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """One call an answer, a prompt's queries with its first; and each prompt's keys and values but for their last.
+
+    ``earlier``: keys and values that stand before each span's.
+    """
     sizes = [size for span in spans for size in (span.prompt, *span.answers)]
-    queries, keys, values = (iter(torch.split(tensor[0], sizes, dim=1)) for tensor in (query, key, value))
+    queries, keys, values = (iter(torch.split(tensor, sizes, dim=1)) for tensor in (query_HTd, key_GTd, value_GTd))
     pieces: list[Tensor] = []
-    for span in spans:
-        prompt_q, prompt_k, prompt_v = next(queries), next(keys), next(values)
+    prompts: list[tuple[Tensor, Tensor]] = []
+    for place, span in enumerate(spans):
+        prompt_q, *prompt = next(queries), next(keys), next(values)
+        before = [(one,) for one in prompt] if earlier is None else [*zip(earlier[place], prompt, strict=True)]
         for index in range(len(span.answers)):
-            own_q, own_k, own_v = next(queries), next(keys), next(values)
+            own_q, *own = next(queries), next(keys), next(values)
+            if index and not own_q.shape[1]:
+                continue
+            key, value = (torch.cat([*first, last], 1) for first, last in zip(before, own, strict=True))
             if index == 0:
                 own_q = torch.cat([prompt_q, own_q], 1)
-            elif not own_q.shape[1]:
-                continue
-            pieces.append(
-                attend(own_q, torch.cat([prompt_k, own_k], 1), torch.cat([prompt_v, own_v], 1), scoring, s_aux)
-            )
-    return torch.cat(pieces).unsqueeze(0), None
+                prompts.append((key[:, : span.prompt - 1].detach(), value[:, : span.prompt - 1].detach()))
+            pieces.append(attend(own_q, key, value))
+    return torch.cat(pieces), prompts
 
 
 def _native(query_Hnd: Tensor, key_Gmd: Tensor, value_Gmd: Tensor, scoring: Scoring, sinks_H: Tensor | None) -> Tensor:

@@ -189,13 +189,14 @@ def _distance(found: Sequence[Tensor | None], expected: Sequence[Tensor | None])
 
 
 def _probe(model: Any, engine: Engine, groups: list[Group]) -> _Found:
-    """Log-probs, and the gradient of an uneven sum of them by each trained weight."""
+    """Log-probs of the answers, and of the last ones aside; the gradient of an uneven sum by each trained weight."""
     device = next(model.parameters()).device
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    logps = engine.logps(model, engine.lay_out(groups, device))
+    last = [(prompt, answers[-1:]) for prompt, answers in groups]
+    logps, aside = engine.logps_aside(model, engine.lay_out(groups, device), last)
     weights = torch.tensor([float((-1) ** index * (index + 1)) for index in range(len(logps))], device=device)
     slopes = torch.autograd.grad((weights * logps).sum(), trained, allow_unused=True)
-    return logps.detach(), slopes
+    return torch.cat([logps.detach(), aside]), slopes
 
 
 @torch.no_grad()

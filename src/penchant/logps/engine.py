@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
 from penchant.logps.attention import NATIVE, TILED
 from penchant.logps.cached import CachedBatch, cached_logits
 from penchant.logps.head import caught_hidden, head_caught
 from penchant.logps.kernels import kernels_compiled
-from penchant.logps.layout import Group, PackedBatch
+from penchant.logps.layout import Group, PackedBatch, Prompts
 from penchant.logps.lean import lean_layers
 from penchant.logps.plain import AnswerBatch, sum_by_row
 from penchant.logps.predictions import FromHidden, FromLogits, Predictions
@@ -105,6 +106,8 @@ class Engine:
                 position_ids=batch.position_1T,
                 logits_to_keep=batch.predict_N,
                 spans=batch.spans,
+                keep=batch.keep,
+                after=batch.after,
                 use_cache=False,
             )
             logits = output.logits[0]
@@ -123,6 +126,31 @@ class Engine:
     def logps(self, model: Any, batch: Batch) -> Tensor:
         """Log-prob of each answer given its prompt: nats, summed over its tokens in float64, shape ``(answers,)``."""
         return sum_by_row(self.token_logps(model, batch), batch.row_N, len(batch.lengths))
+
+    def logps_aside(self, model: Any, batch: Batch, others: Sequence[Group]) -> tuple[Tensor, Tensor]:
+        """Log-probs of a batch's answers, with a graph, and those of other answers to its prompts, without.
+
+        On a CPU packed rows compute the prompts once for both: the others go on from their keys and values. They are
+        given rows of their own on a GPU, which would wait for the calls that this takes, and with activation
+        checkpointing, which keeps no keys and values.
+
+        Args:
+            model: The model, engaged.
+            batch: Prompts with their answers.
+            others: The same prompts with other answers.
+
+        Returns:
+            One number an answer each; nats, as :meth:`logps`.
+        """
+        device, prompts = batch.target_N.device, Prompts()
+        recomputes = getattr(base_model(model), "is_gradient_checkpointing", False)
+        if isinstance(batch, PackedBatch) and device.type == "cpu" and not recomputes:
+            logps = self.logps(model, replace(batch, keep=prompts))
+            rest: Batch = PackedBatch.going_on(others, prompts, device=device)
+        else:
+            logps, rest = self.logps(model, batch), self.lay_out(others, device)
+        with torch.no_grad():
+            return logps, self.logps(model, rest)
 
     @contextmanager
     def engaged(self, *models: Any) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor
 
 Group: TypeAlias = tuple[list[int], Sequence[list[int]]]
 """A prompt's token ids and the token ids of each answer to it; none is empty."""
+
+Prompts: TypeAlias = dict[Any, list[tuple[Tensor, Tensor]]]
+"""Keys and values of a row's prompts, all but their last position, by the attention layer that made them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class PackedBatch:
         row_N: The answer that each belongs to, counted through the groups.
         lengths: Tokens per answer, shape ``(answers,)``.
         groups: What was laid out.
+        keep: Where the prompts' keys and values are to be left for a row that goes on from them.
+        after: What an earlier row left there, if this one goes on from it.
     """
 
     ids_1T: Tensor
@@ -46,6 +51,8 @@ class PackedBatch:
     row_N: Tensor
     lengths: Tensor
     groups: Sequence[Group]
+    keep: Prompts | None = None
+    after: Prompts | None = None
 
     @classmethod
     def of(cls, groups: Sequence[Group], *, device: Any) -> PackedBatch:
@@ -71,6 +78,21 @@ class PackedBatch:
             *flatten(groups, device),
             groups,
         )
+
+    @classmethod
+    def going_on(cls, groups: Sequence[Group], prompts: Prompts, *, device: Any) -> PackedBatch:
+        """Answers to prompts that an earlier row kept: of a prompt only its last position, which predicts, comes again.
+
+        Args:
+            groups: The earlier row's prompts in its order, with other answers.
+            prompts: What it kept.
+            device: Where tensors go.
+        """
+        row = cls.of([(prompt[-1:], answers) for prompt, answers in groups], device=device)
+        before = torch.tensor([len(prompt) - 1 for prompt, _ in groups], device=device)
+        sizes = torch.tensor([span.prompt + sum(span.answers) for span in row.spans], device=device)
+        positions = row.position_1T + before.repeat_interleave(sizes)
+        return replace(row, position_1T=positions, groups=groups, after=prompts)
 
 
 def flatten(groups: Sequence[Group], device: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -246,6 +246,11 @@ class PreferenceConfig(TrainingArguments):
         except (TypeError, ValueError) as error:
             raise InputError("z_ref must be batch, ema, zero or a number", got=shorten(self.z_ref)) from error
 
+    @property
+    def estimates_z_ref(self) -> bool:
+        """Whether the baseline is estimated on answers set under other rows' prompts."""
+        return "z_ref" in get_method(self.method).inputs and self.fixed_z_ref is None
+
     def _check_ranges(self) -> None:
         for name in ("batch_size", "micro_batch_size", "micro_batch_tokens", "lora_r", "max_length"):
             value = getattr(self, name)

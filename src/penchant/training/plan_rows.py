@@ -12,7 +12,6 @@ from penchant.models import load_tokenizer
 from penchant.objectives import Method
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
 from penchant.training.plan import Rows, make_plan
-from penchant.training.stored import groups_of
 
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
@@ -32,8 +31,7 @@ def rows_of_file(data: str, model: str, method: Method, max_length: int, *, trus
 
 def rows_of(rows: Iterable[Any]) -> Rows:
     """Token rows by their lengths."""
-    groups = (groups_of(row)[0] for row in rows)
-    return Rows.of([(len(prompt), [len(one) for one in answers]) for prompt, answers in groups])
+    return Rows.of([(len(row.prompt_ids), [len(one) for one in row.answers]) for row in rows])
 
 
 def planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:

@@ -90,8 +90,7 @@ def encode_rows(
         elif method.data == "lists":
             result = encode_lists(part, style, settings, cache)
         else:
-            estimated = "z_ref" in method.inputs and config.fixed_z_ref is None
-            result = encode_answers(part, style, settings, cache, mismatched=estimated)
+            result = encode_answers(part, style, settings, cache, mismatched=config.estimates_z_ref)
         say("tokens     " + "; ".join(result.report(settings)))
         encoded.append(result.rows)
     return encoded[0], encoded[1]

@@ -38,20 +38,62 @@ class Recorder:
     asked: tuple[str, ...] = ()
     draw: int = 0
 
-    def record(self, model: Any, rows: Rows, z_ref: Tensor) -> Logps:
-        """What is known of rows of one kind, with the graph; ``z_ref`` is the baseline of single answers."""
-        batch = self.lay_out([(row.prompt_ids, row.answers) for row in rows])
-        if isinstance(rows[0], TokenPair):
-            return self._pairs(model, rows, batch)
-        if isinstance(rows[0], TokenList):
-            return self._lists(model, rows, batch)
-        return self._answers(model, rows, batch, z_ref)
+    def record(self, model: Any, rows: Rows, z_ref: Tensor, reference: Tensor | None = None) -> Logps:
+        """What is known of rows of one kind, with the graph.
 
-    def mismatched(self, model: Any, rows: list[TokenAnswer], *, per_token: bool) -> Tensor:
-        """Log-ratios of the answers that are set under other rows' prompts; nats, or nats per token."""
+        Args:
+            model: The policy.
+            rows: The rows.
+            z_ref: The baseline of single answers.
+            reference: The reference's log-probs, answer by answer, where they are known.
+        """
+        batch = self.lay_out([(row.prompt_ids, row.answers) for row in rows])
+        if self.asked and isinstance(rows[0], TokenPair):
+            policy, reference, found = self._by_token(model, rows, batch)
+            return self._pairs(rows, batch, policy, reference, found)
+        policy = self.logps(model, batch)
+        if reference is None and self.reference is not None:
+            reference = self.ref_logps(batch)
+        if isinstance(rows[0], TokenPair):
+            return self._pairs(rows, batch, policy, reference, {})
+        if isinstance(rows[0], TokenList):
+            return self._lists(rows, batch, policy, reference)
+        return self._answers(rows, batch, policy, reference, z_ref)
+
+    def again(self, model: Any, rows: Rows, record: Logps) -> Logps:
+        """A record made a second time, with the graph; the reference's log-probs are those of the first."""
+        z_ref = record.z_ref if isinstance(record, AnswerLogps) else torch.zeros((), device=self.device)
+        return self.record(model, rows, z_ref, None if self.asked else _by_answer(record))
+
+    @torch.no_grad()
+    def mismatched(self, model: Any, rows: list[TokenAnswer], *, per_token: bool) -> tuple[Tensor, Tensor]:
+        """Log-ratios of the answers that are set under other rows' prompts; nats, or nats per token. And the
+        reference's log-probs of the rows' own answers, which take the same pass over the prompts.
+        """
         batch = self.lay_out([(row.prompt_ids, [row.mismatched_ids]) for row in rows])
-        ratios = self.logps(model, batch) - self.ref_logps(batch)
-        return ratios / batch.lengths if per_token else ratios
+        own, reference = self._ref_both(rows)
+        ratios = self.logps(model, batch) - reference
+        return ratios / batch.lengths if per_token else ratios, own
+
+    def with_mismatched(self, model: Any, rows: list[TokenAnswer], *, per_token: bool) -> tuple[AnswerLogps, Tensor]:
+        """What is known of the rows but for the baseline, with the graph, and the log-ratios of :meth:`mismatched`:
+        each prompt goes through policy and reference once.
+        """
+        batch = self.lay_out([(row.prompt_ids, row.answers) for row in rows])
+        others = [(row.prompt_ids, [row.mismatched_ids]) for row in rows]
+        with self.precision():
+            policy, aside = self.engine.logps_aside(model, batch, others)
+        own, reference = self._ref_both(rows)
+        ratios = aside - reference
+        lengths = torch.tensor([len(row.mismatched_ids) for row in rows], device=self.device)
+        record = self._answers(rows, batch, policy, own, torch.zeros((), device=self.device))
+        return record, ratios / lengths if per_token else ratios
+
+    def _ref_both(self, rows: list[TokenAnswer]) -> tuple[Tensor, Tensor]:
+        """The reference's log-probs of the rows' own answers and of their mismatched ones."""
+        batch = self.lay_out([(row.prompt_ids, [row.completion_ids, row.mismatched_ids]) for row in rows])
+        own, reference = self.ref_logps(batch).view(-1, 2).unbind(1)
+        return own, reference
 
     def gap(self, model: Any, rows: Rows) -> float:
         """Most nats by which policy and reference differ on the rows' first answers."""
@@ -75,16 +117,13 @@ class Recorder:
         """Policy and reference with what the engine puts into them, for a forward pass and its backward."""
         return self.engine.engaged(*([model] if self.reference is None else [model, self.reference.model]))
 
-    def _pairs(self, model: Any, rows: list[TokenPair], batch: Batch) -> PairLogps:
-        policy_N, reference_N, found = self._by_token(model, rows, batch) if self.asked else (None, None, {})
+    def _pairs(
+        self, rows: list[TokenPair], batch: Batch, policy: Tensor, reference: Tensor | None, found: dict[str, Tensor]
+    ) -> PairLogps:
         by_pair = (len(rows), -1)
-        policy = self.logps(model, batch) if policy_N is None else _summed(policy_N, batch)
         policy_w, policy_l, *gold = policy.view(by_pair).unbind(1)
         lengths_w, lengths_l, *gold_lengths = batch.lengths.view(by_pair).unbind(1)
-        ref_w, ref_l = None, None
-        if self.reference is not None:
-            reference = self.ref_logps(batch) if reference_N is None else _summed(reference_N, batch)
-            ref_w, ref_l, *_ = reference.view(by_pair).unbind(1)
+        ref_w, ref_l = (None, None) if reference is None else reference.view(by_pair).unbind(1)[:2]
         return PairLogps(
             policy_w,
             policy_l,
@@ -101,7 +140,7 @@ class Recorder:
     def _by_token(
         self, model: Any, rows: list[TokenPair], batch: Batch
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """Log-probs of tokens under policy and reference, and the statistics made of them."""
+        """Log-probs of answers under policy and reference, and the statistics made of those of tokens."""
         with self.precision():
             reference, reference_N = None, None
             if self.reference is not None and needs_distribution(self.asked):
@@ -113,18 +152,18 @@ class Recorder:
             policy = self.engine.predict(model, batch)
             policy_N = policy.token_logps(batch.target_N)
             view = TokenView(rows, batch, policy, policy_N, reference, reference_N, self.draw)
-            return policy_N, reference_N, statistics(self.asked, view)
+            found = statistics(self.asked, view)
+            return _summed(policy_N, batch), None if reference_N is None else _summed(reference_N, batch), found
 
-    def _answers(self, model: Any, rows: list[TokenAnswer], batch: Batch, z_ref: Tensor) -> AnswerLogps:
-        policy = self.logps(model, batch)
-        reference = self.ref_logps(batch) if self.reference else None
+    def _answers(
+        self, rows: list[TokenAnswer], batch: Batch, policy: Tensor, reference: Tensor | None, z_ref: Tensor
+    ) -> AnswerLogps:
         labels = torch.tensor([row.label for row in rows], device=self.device)
         return AnswerLogps(policy, reference, batch.lengths, labels, z_ref, self._numbers(rows))
 
-    def _lists(self, model: Any, rows: list[TokenList], batch: Batch) -> ListLogps:
+    def _lists(self, rows: list[TokenList], batch: Batch, policy: Tensor, reference: Tensor | None) -> ListLogps:
         by_list = (len(rows), -1)
-        policy = self.logps(model, batch).view(by_list)
-        reference = self.ref_logps(batch).view(by_list) if self.reference else None
+        policy, reference = policy.view(by_list), None if reference is None else reference.view(by_list)
         scores = torch.tensor([row.scores for row in rows], dtype=torch.float64, device=self.device)
         return ListLogps(policy, reference, batch.lengths.view(by_list), scores, self._numbers(rows))
 
@@ -134,6 +173,18 @@ class Recorder:
             name: torch.tensor([row.numbers[name] for row in rows], dtype=torch.float64, device=self.device)
             for name in rows[0].numbers
         }
+
+
+def _by_answer(record: Logps) -> Tensor | None:
+    """The reference's log-probs of a record, one answer after another."""
+    if isinstance(record, AnswerLogps):
+        known: Tensor | None = record.ref_logps
+    elif isinstance(record, ListLogps):
+        known = record.ref_list_logps
+    else:
+        pair = (record.ref_chosen_logps, record.ref_rejected_logps)
+        known = None if pair[0] is None else torch.stack(pair, 1)
+    return None if known is None else known.flatten()
 
 
 def _summed(logps_N: Tensor, batch: Batch) -> Tensor:

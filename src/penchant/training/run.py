@@ -252,7 +252,7 @@ def _first_alarms(
     """What can be said before the first step, and what the rules need to know."""
     config, method = trainer.args, trainer.method
     alarms.history.facts["rows_per_line"] = config.batch_size * max(1.0, config.logging_steps)
-    if "z_ref" in method.inputs and config.fixed_z_ref is None:
+    if config.estimates_z_ref:
         alarms.history.facts["z_ref_estimated"] = 1.0
     if isinstance(noise, Noise):
         alarms.history.facts["noise"] = noise.nats

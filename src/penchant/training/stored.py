@@ -103,17 +103,15 @@ def fill_from_files(
     yield from kept.report()
 
 
-def groups_of(row: TokenRow) -> list[Group]:
-    """What a training row asks the reference: its answers together, a mismatched one apart, because it goes through the
-    model in another pass. A row has no mismatched one where no baseline is estimated.
-    """
+def group_of(row: TokenRow) -> Group:
+    """What a training row asks the reference: its answers, with a mismatched one where a baseline is estimated."""
     mismatched = row.mismatched_ids if isinstance(row, TokenAnswer) else []
-    return [(row.prompt_ids, row.answers), *([(row.prompt_ids, [mismatched])] if mismatched else [])]
+    return row.prompt_ids, [*row.answers, *([mismatched] if mismatched else [])]
 
 
 def all_groups(rows: Iterable[TokenRow]) -> Spool[Group]:
     """What all the rows ask, in their order, out of memory."""
-    return Spool(group for row in rows for group in groups_of(row))
+    return Spool(map(group_of, rows))
 
 
 def fill(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -121,20 +122,20 @@ class PreferenceTrainer(SharingTrainer):
         count = self._over_processes(self._weights(rows).sum())
         parts = self._cut(rows)
         with self._engaged():
-            z_ref = self._z_ref(model, rows)
-            shares = self._backward(model, parts, z_ref, self.accelerator.num_processes / count)
+            shares = self._backward(model, parts, self.accelerator.num_processes / count)
         self._end_step(model)
         return torch.stack(shares).sum()
 
-    def _backward(self, model: Any, parts: list[Rows], z_ref: Tensor, scale: Tensor) -> list[Tensor]:
+    def _backward(self, model: Any, parts: list[Rows], scale: Tensor) -> list[Tensor]:
         """Backward through each micro-batch; their shares of the step's loss."""
         if self.method.couples_rows:
-            return [self._coupled_step(model, parts, z_ref)]
+            return [self._coupled_step(model, parts)]
         shares = []
+        records = self._records(model, parts)
         for index, part in enumerate(parts):
             last = index == len(parts) - 1
             with nullcontext() if last else self._without_sync(model):
-                losses, measures = self._losses(model, part, z_ref)
+                losses, measures = self._losses(next(records), part)
                 loss = losses.sum() * scale
                 self._pull(loss, last=last)
             shares.append(loss.detach())
@@ -162,13 +163,13 @@ class PreferenceTrainer(SharingTrainer):
             constants["beta"] += (self.args.beta_end - constants["beta"]) * min(1.0, done)
         return constants
 
-    def _coupled_step(self, model: Any, parts: list[Rows], z_ref: Tensor) -> Tensor:
+    def _coupled_step(self, model: Any, parts: list[Rows]) -> Tensor:
         """Backward through a loss that is no sum over rows: log-probs of all rows of all processes first, without a
         graph; the loss's slope by each of them; then every micro-batch again with its slopes, so that memory does not
         grow with the step.
         """
         with torch.no_grad():
-            records = [self.recorder.record(model, part, z_ref) for part in parts]
+            records = list(self._records(model, parts))
         rows = [row for part in parts for row in part]
         real = self._weights(rows) > 0
         whole, own = gathered(joined(records), real, self.accelerator)
@@ -178,7 +179,7 @@ class PreferenceTrainer(SharingTrainer):
         for index, (part, record) in enumerate(zip(parts, records, strict=True)):
             last, here = index == len(parts) - 1, slice(start, start + len(part))
             with nullcontext() if last else self._without_sync(model):
-                again = leaves(self.recorder.record(model, part, z_ref))
+                again = leaves(self.recorder.again(model, part, record))
                 pulled = [(pull[here] * leaf).sum() for pull, leaf in zip(pulls, again, strict=True)]
                 self._pull(torch.stack(pulled).sum() * processes, last=last)  # which averages over them
             start += len(part)
@@ -215,23 +216,23 @@ class PreferenceTrainer(SharingTrainer):
         model.eval()
         meter, self.evaluated = Meter(), []
         batches = [self._marked(inputs["rows"], dataloader.dataset) for inputs in dataloader]
+        cuts = [self._cut(rows) for rows in batches]
         with torch.no_grad(), self._engaged():
-            z_ref = self._z_ref(model, [row for rows in batches for row in rows])
-            for rows in batches:
-                losses, measures, weights = self._evaluated(model, rows, z_ref)
+            records = self._records(model, [part for parts in cuts for part in parts])
+            for parts in cuts:
+                losses, measures, weights = self._evaluated(parts, [next(records) for _ in parts])
                 meter.add(measures | {"loss": (losses, torch.ones_like(losses))}, weights)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in meter.take(self.accelerator).items()}
         count = sum(not row.filler for rows in batches for row in rows)
         return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=count)
 
-    def _evaluated(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures, Tensor]:
+    def _evaluated(self, parts: list[Rows], records: list[Logps]) -> tuple[Tensor, Measures, Tensor]:
         """Losses, metrics and weights of a batch's rows; a loss that couples rows is taken batch by batch."""
-        parts = self._cut(rows)
-        records = [self.recorder.record(model, part, z_ref) for part in parts]
         self.evaluated += zip(parts, records, strict=True)
         measures = [self._measures(record) for record in records]
         together = {name: catenated([one[name] for one in measures]) for name in measures[0]}
-        weights = self._weights([row for part in parts for row in part])
+        rows = [row for part in parts for row in part]
+        weights = self._weights(rows)
         if self.method.couples_rows:
             whole, _ = gathered(joined(records), weights > 0, self.accelerator)
             return self._whole_loss(whole, rows).expand(len(rows)), together, weights
@@ -262,9 +263,8 @@ class PreferenceTrainer(SharingTrainer):
         """How far policy and reference are apart before the first step, see :func:`step_zero_gap`; nats."""
         return step_zero_gap(self, list(rows))
 
-    def _losses(self, model: Any, rows: Rows, z_ref: Tensor) -> tuple[Tensor, Measures]:
+    def _losses(self, record: Logps, rows: Rows) -> tuple[Tensor, Measures]:
         """The loss of each row, with the graph, and the rows' metrics, without."""
-        record = self.recorder.record(model, rows, z_ref)
         losses = self._row_losses(record, rows) * self._weights(rows)
         self._remember(record, rows)
         slopes = torch.autograd.grad(losses.sum(), leaves(record), retain_graph=True, allow_unused=True)
@@ -306,19 +306,29 @@ class PreferenceTrainer(SharingTrainer):
             found |= {name: value for name, value in scored.items() if name.startswith("rewards/")}
         return found
 
-    @torch.no_grad()
-    def _z_ref(self, model: Any, rows: Rows) -> Tensor:
+    def _records(self, model: Any, parts: list[Rows]) -> Iterator[Logps]:
+        """Each micro-batch's record, computed when its turn comes.
+
+        A baseline that is estimated needs all mismatched answers before the first record: in one micro-batch they go
+        on from its prompts; several make a pass of their own, which leaves the reference's log-probs behind.
+        """
+        per_token = self.args.length_normalize
+        if not self.args.estimates_z_ref:
+            fixed = torch.tensor(self.args.fixed_z_ref or 0.0, device=self.args.device)
+            yield from (self.recorder.record(model, part, fixed) for part in parts)
+        elif len(parts) == 1:
+            record, ratios = self.recorder.with_mismatched(model, parts[0], per_token=per_token)
+            yield replace(record, z_ref=self._z_ref(model, [ratios], parts))
+        else:
+            found = [self.recorder.mismatched(model, part, per_token=per_token) for part in parts]
+            z_ref = self._z_ref(model, [ratios for ratios, _ in found], parts)
+            for part, (_, reference) in zip(parts, found, strict=True):
+                yield self.recorder.record(model, part, z_ref, reference)
+
+    def _z_ref(self, model: Any, ratios: list[Tensor], parts: list[Rows]) -> Tensor:
         """max(0, mean log-ratio of answers set under other prompts), over the whole step and all processes."""
-        if "z_ref" not in self.method.inputs:
-            return torch.zeros((), device=self.args.device)
-        if self.args.fixed_z_ref is not None:
-            return torch.tensor(self.args.fixed_z_ref, device=self.args.device)
-        sums = []
-        for part in self._cut(rows):
-            ratios = self.recorder.mismatched(model, part, per_token=self.args.length_normalize)
-            weights = self._weights(part)
-            sums.append(torch.stack([(ratios * weights).sum(), weights.sum()]))
-        ratio_sum, count = self._over_processes(torch.stack(sums).sum(0))
+        together, weights = torch.cat(ratios), self._weights([row for part in parts for row in part])
+        ratio_sum, count = self._over_processes(torch.stack([(together * weights).sum(), weights.sum()]))
         estimate = (ratio_sum / count).clamp(min=0)
         moving = self.args.z_ref == "ema" and model.training
         return self.running.averaged(estimate) if moving else estimate
