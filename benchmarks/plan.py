@@ -179,7 +179,7 @@ def predicted(setting: dict[str, Any]) -> dict[str, Any]:
             model = get_peft_model(model, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
     plan = make_plan(
         model,
-        Rows.of([(PROMPT, [ANSWER, ANSWER])] * ROWS),
+        Rows.of([(PROMPT, [ANSWER, ANSWER], 0)] * ROWS),
         lora=setting["lora"],
         rank=16,
         dtype=setting["dtype"],

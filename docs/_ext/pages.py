@@ -47,6 +47,7 @@ def command_page(name: str) -> str:
     """A command's page: its own help, as the command line has it."""
     text: str = commands[name].generate_docs(output_format="markdown", usage_name=f"penchant {name}")
     text = re.sub(r"\n\* `--\[KEYWORD\] STR`:.*", "", text)
+    text = re.sub(r"^(penchant \S+) -m \S+ ", r"\1 ", text, flags=re.MULTILINE)  # of "python -m sphinx", if it runs so
     _, _, body = text.partition("\n")
     page = f"# penchant {name}\n{body}"
     if name in MORE:

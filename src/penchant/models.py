@@ -44,8 +44,7 @@ def load_model(
     """
     if dtype not in DTYPES:
         raise InputError(f"no dtype {dtype!r}", fix=f"Choose one of {', '.join(DTYPES)}")
-    # peft 0.21 asks transformers 5.23 for a property by its old name; nothing a user could change
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+    quiet_peft()
     path = Path(name)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if path.is_dir() and (path / "adapter_config.json").is_file():
@@ -59,6 +58,13 @@ def load_model(
         _forget_quantisation(model)
     kind = f"GGUF file {gguf}, dequantised" if gguf else ("folder" if path.is_dir() else "hub")
     return LoadedModel(model, tokenizer, f"{name} ({kind}; {model.num_parameters():,} parameters, {dtype})", name)
+
+
+def quiet_peft() -> None:
+    """Leave out a warning about what no user could change: peft 0.21 asks transformers 5.23 for a property by its old
+    name.
+    """
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 
 
 def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:

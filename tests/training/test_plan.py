@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests_support import tiny_llama
+from tests_support import list_rows, tiny_llama
 
 import penchant
 from penchant.cli import main
@@ -32,7 +32,7 @@ def eight_billion(tmp_path):
 
 
 SETTINGS = {"dtype": "bfloat16", "batch_size": 16, "micro_batch_tokens": 1024, "epochs": 1.0}
-ROWS = Rows.of([(256, [128, 128])] * 160)
+ROWS = Rows.of([(256, [128, 128], 0)] * 160)
 
 
 def test_parameters_and_steps_are_counted(eight_billion):
@@ -86,7 +86,7 @@ def test_head_and_backward_pass_do_not_meet(eight_billion):
 
 def test_operations_are_those_of_the_published_count(eight_billion):
     """15.0 T of policy and 7.5 T of reference for an 8B adapter at (256, 128, 128), adapters' own products aside."""
-    rows = Rows.of([(256, [128, 128])])
+    rows = Rows.of([(256, [128, 128], 0)])
     one = SETTINGS | {"batch_size": 1}
     lora = make_plan(empty_model(eight_billion, rank=16), rows, lora=True, rank=16, reference=False, **one)
     both = make_plan(empty_model(eight_billion, rank=16), rows, lora=True, rank=16, reference=True, **one)
@@ -94,13 +94,29 @@ def test_operations_are_those_of_the_published_count(eight_billion):
     assert both.operations - lora.operations == pytest.approx(7.5e12, rel=0.03)
 
 
+def test_operations_of_a_baseline_and_of_a_loss_that_couples_rows(eight_billion):
+    """KTO's baseline takes a policy's pass over prompt and answer, and the answer alone of the reference."""
+    model, one = empty_model(eight_billion, rank=16), SETTINGS | {"batch_size": 1, "lora": True, "rank": 16}
+
+    def forward(answers):
+        rows = Rows.of([(256, answers, 0)])
+        return make_plan(model, rows, **one).operations - make_plan(model, rows, reference=False, **one).operations
+
+    without, with_it = (make_plan(model, Rows.of([(256, [128], aside)]), **one).operations for aside in (0, 128))
+    assert with_it - without == pytest.approx(forward([128]) + forward([128, 128]) - forward([128]))
+    coupled = make_plan(model, Rows.of([(256, [128, 128], 0)]), coupled=True, **one).operations
+    assert coupled == pytest.approx(
+        make_plan(model, Rows.of([(256, [128, 128], 0)]), **one).operations + forward([128, 128])
+    )
+
+
 def test_attention_is_counted_once_per_pair_of_positions():
-    assert Rows.of([(2, [1, 3])]).squares == 2 + 2 * 1 + 0.5 + 2 * 3 + 4.5
+    assert Rows.of([(2, [1, 3], 0)]).squares == 2 + 2 * 1 + 0.5 + 2 * 3 + 4.5
 
 
 def test_what_attention_keeps_is_counted():
     """Prompt 4, answers 2 and 2: queries whole and once more but for the second answer, the prompt's keys twice."""
-    pair, single = Rows.of([(4, [2, 2])]), Rows.of([(4, [4])])
+    pair, single = Rows.of([(4, [2, 2], 0)]), Rows.of([(4, [4], 0)])
     assert (pair.query_copies, pair.key_copies) == (1 + 6 / 8, 12 / 8)
     assert (single.query_copies, single.key_copies) == (1, 1)
 
@@ -145,7 +161,21 @@ def test_the_command_needs_a_config_alone(eight_billion, capsys):
 def test_a_file_is_counted_as_training_would(tiny_model_folder, pairs_file, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["plan", str(tiny_model_folder), "--data", str(pairs_file)])
-    assert "counted    24 rows" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "counted    24 rows" in out
+    assert "tokens     24 of 24 rows kept" in out
+
+
+def test_rows_are_those_of_the_method(tiny_model_folder, tmp_path, capsys):
+    (tmp_path / "lists.jsonl").write_text("".join(json.dumps(row) + "\n" for row in list_rows(4)))
+    for method, count in (("plackett_luce", 4), ("dpo", 4), ("kto", 8)):
+        with pytest.raises(SystemExit, match="0"):
+            main(["plan", str(tiny_model_folder), "--data", str(tmp_path / "lists.jsonl"), "--method", method])
+        assert f"counted    {count} rows" in capsys.readouterr().out
+    for method, answers in (("dpo", "2 answers"), ("kto", "1 answer"), ("plackett_luce", "4 answers")):
+        with pytest.raises(SystemExit, match="0"):
+            main(["plan", str(tiny_model_folder), "--method", method])
+        assert f"of each of {answers}\n" in capsys.readouterr().out
 
 
 def test_every_run_begins_with_its_plan(tiny_model_folder, pairs_file, tmp_path, capsys):

@@ -85,13 +85,17 @@ def plan(
         raise InputError(f"no GPU {gpu!r} is known", fix=f"Known: {', '.join(GPUS)}")
     chosen = get_method(method)
     if data is None:
-        answers = [answer_tokens] * (2 if chosen.needs_pairs else 1)
-        counted = replace(Rows.of([(prompt_tokens, answers)]), count=rows)
-        print(f"assumed    {rows:,} rows, {prompt_tokens} tokens of prompt, {answer_tokens} of each answer")
+        answers = [answer_tokens] * {"pairs": 2, "answers": 1, "lists": 4}[chosen.data]
+        aside = answer_tokens if "z_ref" in chosen.inputs else 0
+        counted = replace(Rows.of([(prompt_tokens, answers, aside)]), count=rows)
+        print(
+            f"assumed    {rows:,} rows, {prompt_tokens} tokens of prompt, {answer_tokens} of each of "
+            f"{len(answers)} answer{'s' * (len(answers) > 1)}"
+        )
     else:
         from penchant.training.plan_rows import rows_of_file
 
-        counted = rows_of_file(str(data), model, chosen, max_length, trust_remote_code=trust_remote_code)
+        counted = rows_of_file(str(data), model, chosen, max_length, print, trust_remote_code=trust_remote_code)
         print(f"counted    {counted.count:,} rows, {counted.tokens:.0f} tokens on average, {counted.longest} at most")
     empty = empty_model(model, rank=lora_r if lora else None, trust_remote_code=trust_remote_code)
     made = make_plan(
@@ -107,6 +111,7 @@ def plan(
         second_model=chosen.needs_reference and not reference_store and (not lora or reference_bits is not None),
         reference_bits=reference_bits,
         checkpointing=gradient_checkpointing,
+        coupled=chosen.couples_rows,
     )
     for line in made.report(gpu, gpus):
         print(f"plan       {line}")

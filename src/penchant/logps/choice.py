@@ -132,7 +132,7 @@ def _static_objection(model: Any, engine: Engine) -> str | None:
         if any(name.startswith("mamba") for name in config.to_dict()):
             return "state-space layers carry state along the row"
     if engine.rows == "cached":
-        if getattr(base_model(model), "is_gradient_checkpointing", False):
+        if getattr(base_model(model), "is_activation_checkpointing", False):
             return "activation checkpointing drops key-value caches"
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             return "several processes need one forward pass per step"

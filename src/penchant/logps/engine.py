@@ -143,7 +143,7 @@ class Engine:
             One number an answer each; nats, as :meth:`logps`.
         """
         device, prompts = batch.target_N.device, Prompts()
-        recomputes = getattr(base_model(model), "is_gradient_checkpointing", False)
+        recomputes = getattr(base_model(model), "is_activation_checkpointing", False)
         if isinstance(batch, PackedBatch) and device.type == "cpu" and not recomputes:
             logps = self.logps(model, replace(batch, keep=prompts))
             rest: Batch = PackedBatch.going_on(others, prompts, device=device)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from penchant.errors import InputError, suggest
-from penchant.models import DTYPES
+from penchant.models import DTYPES, quiet_peft
 
 GPUS = {
     "t4": (65e12, 16),
@@ -96,6 +96,9 @@ class Rows:
         query_copies: How often attention keeps a position's query: as it was computed, where there are several answers,
             and beside it prompt and first answer in one piece.
         key_copies: How often it keeps a position's key and value: the prompt's beside each answer.
+        aside: Mean tokens of the answer set under the prompt for KTO's baseline.
+        aside_squares: Mean pairs of positions in which one of that answer's attends to another.
+        prompt_squares: The same of the prompt's alone.
     """
 
     count: int
@@ -105,22 +108,27 @@ class Rows:
     squares: float
     query_copies: float
     key_copies: float
+    aside: float = 0.0
+    aside_squares: float = 0.0
+    prompt_squares: float = 0.0
 
     @classmethod
-    def of(cls, lengths: Sequence[tuple[int, Sequence[int]]]) -> Rows:
-        """From the tokens of each row's prompt and answers."""
+    def of(cls, lengths: Sequence[tuple[int, Sequence[int], int]]) -> Rows:
+        """From the tokens of each row's prompt, of its answers, and of an answer aside (0 where there is none)."""
         count = len(lengths)
-        totals = [prompt + sum(answers) for prompt, answers in lengths]
+        totals = [prompt + sum(answers) for prompt, answers, _ in lengths]
         both = list(zip(lengths, totals, strict=True))
-        squares = sum(_attended(prompt, answers) for prompt, answers in lengths) / count
         return cls(
             count,
-            sum(prompt for prompt, _ in lengths) / count,
-            sum(sum(answers) for _, answers in lengths) / count,
-            max(totals),
-            squares,
-            sum(prompt + answers[0] + total * (len(answers) > 1) for (prompt, answers), total in both) / sum(totals),
-            sum(prompt * len(answers) + sum(answers) for prompt, answers in lengths) / sum(totals),
+            sum(prompt for prompt, *_ in lengths) / count,
+            sum(sum(answers) for _, answers, _ in lengths) / count,
+            max(prompt + max(sum(answers), aside) for prompt, answers, aside in lengths),
+            sum(_attended(prompt, answers) for prompt, answers, _ in lengths) / count,
+            sum(prompt + answers[0] + total * (len(answers) > 1) for (prompt, answers, _), total in both) / sum(totals),
+            sum(prompt * len(answers) + sum(answers) for prompt, answers, _ in lengths) / sum(totals),
+            sum(aside for *_, aside in lengths) / count,
+            sum(_attended(prompt, [aside]) - _attended(prompt, []) for prompt, _, aside in lengths) / count,
+            sum(_attended(prompt, []) for prompt, *_ in lengths) / count,
         )
 
     @property
@@ -162,7 +170,8 @@ class Plan:
         """Line by line; with a GPU named, whether it fits and how long it takes."""
         parts = ", ".join(f"{name} {_bytes(size)}" for name, size in self.memory.items())
         lines = [
-            f"{self.trained:,} parameters learn, {self.frozen:,} stand still; {self.steps:,} steps of "
+            f"{self.trained:,} parameters learn, {self.frozen:,} stand still; "
+            f"{self.steps:,} step{'s' * (self.steps != 1)} of "
             f"{self.tokens:,.0f} tokens and {_count(self.operations)} operations",
             f"peak memory about {_bytes(self.peak)} a process: {parts}",
         ]
@@ -209,6 +218,7 @@ def empty_model(name: str, *, rank: int | None, targets: str = "all-linear", tru
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    quiet_peft()
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         with torch.device("meta"):
@@ -242,6 +252,7 @@ def make_plan(
     second_model: bool = False,
     reference_bits: int | None = None,
     checkpointing: bool = False,
+    coupled: bool = False,
     layers: int | None = None,
     glibc: bool = False,
 ) -> Plan:
@@ -261,6 +272,7 @@ def make_plan(
         second_model: Whether it is a second model in memory.
         reference_bits: Bits of a weight of its layers, where that model is quantised.
         checkpointing: Whether activations are made again in the backward pass.
+        coupled: Whether the loss is no sum over rows: all log-probs are then computed without a graph first.
         layers: The last so many layers are trained; left out, all of them.
         glibc: Whether it runs in a Linux process's own memory, where the allocator's room counts.
     """
@@ -268,7 +280,8 @@ def make_plan(
     whole = sum(p.numel() for p in model.parameters())
     shape, size = Shape.of(model.config), DTYPES[dtype].itemsize
     learned = 4 if lora else size  # peft keeps adapters in float32
-    positions = min(max(micro_batch_tokens, rows.longest), batch_size * rows.longest)
+    per_step = min(batch_size, rows.count)
+    positions = min(max(micro_batch_tokens, rows.longest), per_step * rows.longest)
     kept = positions * size * shape.kept(rank if lora else 0, rows)
     carried = (layers or shape.layers) * (positions * size * shape.width if checkpointing else kept)
     memory = {
@@ -285,10 +298,10 @@ def make_plan(
     return Plan(
         trained,
         whole - trained + (whole if second_model else 0),
-        batch_size * rows.tokens,
+        per_step * rows.tokens,
         steps,
         {name: value for name, value in memory.items() if value},
-        batch_size * _operations(shape, rows, trained, lora, reference, checkpointing),
+        per_step * _operations(shape, rows, trained, lora, reference, again=int(checkpointing) + int(coupled)),
     )
 
 
@@ -312,14 +325,21 @@ def _moments(
     return {"head": waiting + (head if head > backward else 0.0), "backward": backward if backward >= head else 0.0}
 
 
-def _operations(shape: Shape, rows: Rows, trained: int, lora: bool, reference: bool, checkpointing: bool) -> float:
-    """Of one row: prompt once, head at answer tokens only."""
+def _operations(shape: Shape, rows: Rows, trained: int, lora: bool, reference: bool, *, again: int) -> float:
+    """Of one row: prompt once, head at answer tokens only; the policy's forward pass ``again`` so many times."""
     weights, head = shape.layers * shape.layer_products, shape.vocabulary * shape.width
-    attention = 4.0 * shape.layers * shape.queries * rows.squares  # scores and weighted values, forward
-    forward = 2.0 * weights * rows.tokens + attention + 2.0 * head * rows.answers
-    by_input = 2.0 * weights * rows.tokens + 2 * attention + 2.0 * head * rows.answers
-    by_weight = 6.0 * trained * rows.tokens if lora else 2.0 * weights * rows.tokens + 2.0 * head * rows.answers
-    return forward * (1 + int(reference) + int(checkpointing)) + by_input + by_weight
+
+    def forward(tokens: float, squares: float, answers: float) -> float:
+        return 2.0 * weights * tokens + 4.0 * shape.layers * shape.queries * squares + 2.0 * head * answers
+
+    one = forward(rows.tokens, rows.squares, rows.answers)
+    attention = 4.0 * shape.layers * shape.queries * rows.squares  # by queries and keys: twice the forward pass's
+    by_weight = 6.0 * trained * rows.tokens if lora else one - attention
+    total = one * (1 + again) + one + attention + by_weight + (one if reference else 0.0)
+    if not rows.aside:
+        return total
+    beside = forward(rows.aside, rows.aside_squares, rows.aside)  # the policy reads the prompt once more for it
+    return total + forward(rows.prompt, rows.prompt_squares, 0) + beside + (beside if reference else 0.0)
 
 
 def _bytes(size: float) -> str:

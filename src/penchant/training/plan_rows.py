@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from penchant.data import read_preferences
 from penchant.logps import FrozenCopy, SeparateModel, Stored
 from penchant.models import load_tokenizer
 from penchant.objectives import Method
-from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_pairs
+from penchant.records import TokenAnswer, TokenRow
+from penchant.tokens import EncodeSettings, PromptStyle
+from penchant.training.inputs import terms_of_data
 from penchant.training.plan import Rows, make_plan
+from penchant.training.reading import encode_kind, read_kind
 
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
 
 
-def rows_of_file(data: str, model: str, method: Method, max_length: int, *, trust_remote_code: bool = False) -> Rows:
-    """Rows of a file as training on it would tokenise them.
+def rows_of_file(
+    data: str,
+    model: str,
+    method: Method,
+    max_length: int,
+    say: Callable[[str], None],
+    *,
+    trust_remote_code: bool = False,
+) -> Rows:
+    """Rows of a file as training on it would tokenise them, with a line on what was read and one on what is left out.
 
     Raises:
         InputError: if the file or the tokenizer cannot be read, or no row is left.
     """
-    read = read_preferences(data, unpaired=not method.needs_pairs)
+    terms = terms_of_data(method, weighted=False, margins=False)
+    read = read_kind(method, data, None, terms, "data", say)
     style = PromptStyle.of(load_tokenizer(model, trust_remote_code=trust_remote_code), "auto")
-    encode: Any = encode_pairs if method.needs_pairs else encode_answers
-    return rows_of(encode(read.rows, style, EncodeSettings(max_length)).rows)
+    settings = EncodeSettings(max_length)
+    encoded = encode_kind(method, read.rows, style, settings, None, mismatched="z_ref" in method.inputs)
+    say("tokens     " + "; ".join(encoded.report(settings)))
+    return rows_of(encoded.rows)
 
 
-def rows_of(rows: Iterable[Any]) -> Rows:
+def rows_of(rows: Iterable[TokenRow]) -> Rows:
     """Token rows by their lengths."""
-    return Rows.of([(len(row.prompt_ids), [len(one) for one in row.answers]) for row in rows])
+    return Rows.of([(len(row.prompt_ids), [len(one) for one in row.answers], _aside(row)) for row in rows])
+
+
+def _aside(row: TokenRow) -> int:
+    return len(row.mismatched_ids) if isinstance(row, TokenAnswer) else 0
 
 
 def planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
@@ -52,6 +69,7 @@ def planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
             second_model=isinstance(reference, FrozenCopy | SeparateModel),
             reference_bits=config.reference_bits,
             checkpointing=trainer.recomputes,
+            coupled=trainer.method.couples_rows,
             layers=config.lora_layers if config.lora else None,
             glibc=config.device.type == "cpu" and platform.libc_ver()[0] == "glibc",
         )

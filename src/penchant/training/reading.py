@@ -38,10 +38,22 @@ def read_rows_for(
         InputError: if a row is at fault or none is left.
     """
     terms = terms_of_data(method, weighted=config.weighted, margins=config.margins)
+    found = read_kind(method, data, format, terms, title, say)
+    return _every_turn(found, title, say) if config.turns == "all" else found
+
+
+def read_kind(
+    method: Method, data: Any, format: str | None, terms: Sequence[str], title: str, say: Callable[[str], None]
+) -> Any:
+    """Rows of the kind that a method takes, with the columns that it asks for.
+
+    Raises:
+        InputError: if a row is at fault or none is left.
+    """
     if method.data != "lists":
         found: Any = read_preferences(data, unpaired=not method.needs_pairs, format=format, terms=terms)
         say(f"{title:<10} {found.summary()}")
-        return _every_turn(found, title, say) if config.turns == "all" else found
+        return found
     found = read_lists(data, format=format, terms=terms)
     say(f"{title:<10} {found.summary()}")
     if "list_scores" in method.inputs:
@@ -84,16 +96,27 @@ def encode_rows(
         if not part:
             encoded.append([])
             continue
-        result: Encoding[Any]
-        if method.data == "pairs":
-            result = encode_pairs(part, style, settings, cache)
-        elif method.data == "lists":
-            result = encode_lists(part, style, settings, cache)
-        else:
-            result = encode_answers(part, style, settings, cache, mismatched=config.estimates_z_ref)
+        result = encode_kind(method, part, style, settings, cache, mismatched=config.estimates_z_ref)
         say("tokens     " + "; ".join(result.report(settings)))
         encoded.append(result.rows)
     return encoded[0], encoded[1]
+
+
+def encode_kind(
+    method: Method,
+    rows: Any,
+    style: PromptStyle,
+    settings: EncodeSettings,
+    cache: TokenCache | None,
+    *,
+    mismatched: bool,
+) -> Encoding[Any]:
+    """Token rows of the kind that a method takes; ``mismatched``: with an answer to another prompt, where it may be."""
+    if method.data == "pairs":
+        return encode_pairs(rows, style, settings, cache)
+    if method.data == "lists":
+        return encode_lists(rows, style, settings, cache)
+    return encode_answers(rows, style, settings, cache, mismatched=mismatched)
 
 
 def split(rows: Sequence[Any], share: float, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
