@@ -1,4 +1,4 @@
-"""How a step's cost grows with the prompt's length, the answers', the vocabulary and the batch.
+"""How a step's cost grows with the lengths of prompts and answers, what all prompts share, the vocabulary and the batch.
 
     python benchmarks/growth.py        (random weights of SmolLM2-135M's shape, LoRA r=16, bfloat16)
 
@@ -15,17 +15,18 @@ import sys
 import time
 from pathlib import Path
 
-BASE = {"prompt": 256, "answer": 128, "vocabulary": 49_152, "pairs": 4, "layers": 30}
+BASE = {"prompt": 256, "shared": 0, "answer": 128, "vocabulary": 49_152, "pairs": 4, "layers": 30}
 POINTS = [
     *({"prompt": p} for p in (128, 512, 1024, 2048, 4096)),
     *({"answer": a} for a in (32, 128, 512, 1024)),
     *({"vocabulary": v} for v in (49_152, 152_000, 262_144)),
     *({"pairs": b} for b in (1, 4, 16)),
+    *({"shared": s, "prompt": 1024, "pairs": 12} for s in (0, 256, 768, 1000)),
 ]
 BUDGET = 2048
 
 
-def measure(prompt: int, answer: int, vocabulary: int, pairs: int, layers: int) -> dict[str, float]:
+def measure(prompt: int, shared: int, answer: int, vocabulary: int, pairs: int, layers: int) -> dict[str, float]:
     """Seconds of a policy step (the second of two) with its reference pass, and the peak of this process."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -44,8 +45,9 @@ def measure(prompt: int, answer: int, vocabulary: int, pairs: int, layers: int) 
     def ids(count: int) -> list[int]:
         return torch.randint(3, vocabulary, (count,)).tolist()
 
-    groups = [(ids(prompt), [ids(answer), ids(answer)]) for _ in range(pairs)]
-    per_part = max(1, BUDGET // (prompt + 2 * answer))
+    beginning = ids(shared)
+    groups = [(beginning + ids(prompt - shared), [ids(answer), ids(answer)]) for _ in range(pairs)]
+    per_part = max(1, (BUDGET - shared) // (prompt - shared + 2 * answer))
     for _ in range(2):
         start = time.perf_counter()
         for first in range(0, pairs, per_part):

@@ -39,11 +39,11 @@ def against_trl(file: str = "against_trl.json") -> str:
 
 def growth() -> str:
     """Pairs per second and peak memory, one thing changed at a time."""
-    lines = ["| changed | prompt | answers | vocabulary | pairs | pairs/s | peak GB |", "|" + " --- |" * 7]
+    lines = ["| changed | prompt | shared | answers | vocabulary | pairs | pairs/s | peak GB |", "|" + " --- |" * 8]
     for point in json.loads((RESULTS / "growth.json").read_text()):
         lines.append(
-            f"| {point['changed']} | {point['prompt']} | {point['answer']} | {point['vocabulary']:,} | "
-            f"{point['pairs']} | {point['pairs_per_second']:.2f} | {point['peak_gb']:.1f} |"
+            f"| {point['changed']} | {point['prompt']} | {point['shared']} | {point['answer']} | "
+            f"{point['vocabulary']:,} | {point['pairs']} | {point['pairs_per_second']:.2f} | {point['peak_gb']:.1f} |"
         )
     return "\n".join(lines)
 

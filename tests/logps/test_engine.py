@@ -115,6 +115,36 @@ def test_packed_equals_plain_in_value_and_gradient(family, asked):
     torch.testing.assert_close(torch.cat(by_group[::-1]), found, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("common", [1, 3, 9])
+@pytest.mark.parametrize("asked", ["packed", "packed-tiled"])
+@pytest.mark.parametrize("family", PACKED)
+def test_what_all_prompts_begin_with_is_computed_once(family, asked, common):
+    model = tiny(family, PACKED[family])
+    engine = choose_engine(model, 0, asked=asked)
+    groups = [([100 + place for place in range(common)] + prompt, answers) for prompt, answers in GROUPS]
+    row = PackedBatch.of(groups, device="cpu")
+    assert row.ids_1T.shape[1] == PackedBatch.of(GROUPS, device="cpu").ids_1T.shape[1] + common
+    expected, slopes = run(model, Engine(), groups)
+    found, others = run(model, engine, groups)
+    assert ((found - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
+    assert (others - slopes).norm() <= 1e-5 * slopes.norm()
+    with engine.engaged(model):
+        _, aside = engine.logps_aside(model, row, groups)
+    assert ((aside - expected).abs() <= 1e-5 * (1 + expected.abs())).all()
+
+
+def test_a_prompt_that_another_begins_with_keeps_its_last_token():
+    groups = [([7, 8, 9], [[20, 21]]), ([7, 8, 9, 10, 11], [[22, 23]]), ([7, 8, 9], [[24], [25, 26, 27]])]
+    row = PackedBatch.of(groups, device="cpu")
+    assert row.ids_1T.tolist() == [[7, 8, 9, 20, 9, 10, 11, 22, 9, 25, 26]]
+    assert row.position_1T.tolist() == [[0, 1, 2, 3, 2, 3, 4, 5, 2, 3, 4]]
+    assert row.predict_N.tolist() == [2, 3, 6, 7, 8, 8, 9, 10]
+    model = tiny("llama", {})
+    expected, _ = run(model, Engine(), groups)
+    found, _ = run(model, Engine("packed", True), groups)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("asked", ["packed", "packed-tiled"])
 @pytest.mark.parametrize("family", PACKED)

@@ -19,13 +19,19 @@ LAYOUTS = {
 }
 
 
-def spans_of(layout):
-    groups = [([0] * prompt, [[0] * n for n in answers]) for prompt, answers in layout]
-    return PackedBatch.of(groups, device="cpu").spans
+def spans_of(layout, shared=0):
+    """Spans of prompts that begin with so many equal tokens."""
+    groups = [
+        ([0] * shared + [1 + place] * prompt, [[0] * n for n in answers])
+        for place, (prompt, answers) in enumerate(layout)
+    ]
+    spans = PackedBatch.of(groups, device="cpu").spans
+    assert len(groups) == 1 or spans[0].shared == shared
+    return spans
 
 
 def drawn(spans, heads, groups, dtype=torch.float64):
-    count = sum(span.prompt + sum(span.answers) for span in spans)
+    count = spans[0].shared + sum(span.prompt + sum(span.answers) for span in spans)
     generator = torch.Generator().manual_seed(count)
     shapes = [(1, heads, count, 8), (1, groups, count, 8), (1, groups, count, 8)]
     return [torch.randn(s, generator=generator, dtype=torch.float64).to(dtype).requires_grad_() for s in shapes]
@@ -36,10 +42,11 @@ def slopes(out, tensors):
     return torch.autograd.grad((out * weights).sum(), tensors)
 
 
+@pytest.mark.parametrize("shared", [0, 1, 8])
 @pytest.mark.parametrize("heads, groups", [(2, 2), (6, 2)])
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_one_call_equals_one_per_answer(layout, heads, groups):
-    spans = spans_of(layout)
+def test_one_call_equals_one_per_answer(layout, heads, groups, shared):
+    spans = spans_of(layout, shared)
     tensors = drawn(spans, heads, groups)
     expected, _ = packed_attention(None, *tensors, None, scaling=0.35, spans=spans)
     found = unpacked_attention(*(t[0] for t in tensors), Scoring(0.35), Unpacked.of(spans, "cpu"))[None]
@@ -66,6 +73,7 @@ def test_what_one_call_cannot_do_or_should_not():
     assert not Unpacked.of(spans_of([(100, (2,)), *[(2, (2,))] * 40]), "cpu").serve(
         Scoring(1.0), None
     )  # mostly padding
+    assert Unpacked.of(spans_of([(5, (4, 7))] * 9, 100), "cpu").serve(Scoring(1.0), None)  # as if nothing was shared
 
 
 @pytest.mark.parametrize("window, calls", [(None, 1), (4, 2)])

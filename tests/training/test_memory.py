@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ import penchant
 from penchant.errors import InputError
 from penchant.records import TokenPair
 from penchant.training.memory import Peak, Trial, fit, parse_memory, probes, reach, within
-from penchant.training.microbatch import positions
+from penchant.training.microbatch import taken
 
+count = partial(taken, packed=True)
 SMALL, LARGE = Trial(256, 1.5e9, 0.4), Trial(1280, 2.5e9, 1.4)  # 1 GB and a second for each 1024 tokens
 
 
@@ -57,8 +59,10 @@ def test_the_peak_of_a_block_is_seen():
     ],
 )
 def test_the_trials_differ_in_size_whatever_the_rows(lengths, small, large):
-    rows = [TokenPair([1] * (length - 20), [1] * 10, [2] * 10, str(length)) for length in lengths]
-    assert [sum(map(positions, part)) for part in probes(rows)] == [small, large]
+    rows = [
+        TokenPair([3 + place] * (length - 20), [1] * 10, [2] * 10, str(length)) for place, length in enumerate(lengths)
+    ]
+    assert [count(part) for part in probes(rows, count)] == [small, large]
 
 
 @pytest.mark.parametrize(
@@ -115,5 +119,5 @@ def test_measuring_does_not_go_over_the_limit_itself():
     assert reach(idle, small, 2e9) == pytest.approx(500)
     assert reach(idle, small, 1.2e9) == pytest.approx(100)  # less than was tried: nothing more is
     assert reach(idle, Trial(250, 1e9, 1.0), 2e9) == math.inf
-    rows = [TokenPair([1] * 100, [1] * 50, [1] * 50, "row") for _ in range(4)]
-    assert [len(within(rows, most)) for most in (math.inf, 650, 150)] == [4, 3, 0]
+    rows = [TokenPair([place] * 100, [1] * 50, [1] * 50, "row") for place in range(4)]
+    assert [len(within(rows, most, count)) for most in (math.inf, 650, 150)] == [4, 3, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import random
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from penchant.objectives import METHODS
 from penchant.records import RankedAnswers, TokenPair
 from penchant.tokens import EncodeSettings, PromptStyle, encode_answers, encode_lists, encode_pairs
 from penchant.training import PreferenceConfig, PreferenceTrainer
-from penchant.training.microbatch import cut
+from penchant.training.microbatch import cut, taken
 from penchant.training.running import Running
 from penchant.training.statistics import asked_of_tokens
 
@@ -273,8 +274,16 @@ def test_loss_that_is_not_finite_names_the_row(make_trainer, rows):
         trainer.training_step(trainer.model, {"rows": rows["pairs"]})
 
 
+def prompt_positions(rows):
+    """Of several prompts in one row, what all begin with once (each keeps its last token)."""
+    prompts = [row.prompt_ids for row in rows]
+    alike = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*(prompt[:-1] for prompt in prompts), strict=False))
+    shared = len(list(alike)) if len(prompts) > 1 else 0
+    return shared + sum(len(prompt) - shared for prompt in prompts)
+
+
 def packed_positions(part):
-    return sum(len(row.prompt_ids) + len(row.chosen_ids) + len(row.rejected_ids) for row in part)
+    return prompt_positions(part) + sum(len(ids) for row in part for ids in row.answers)
 
 
 def padded_positions(part):
@@ -293,15 +302,25 @@ def test_cut_keeps_every_row_once_within_the_budget(rows, packed, positions):
         assert len(cut(data, max_rows=max_rows, max_tokens=max_tokens, packed=packed, least=6)) == max(len(parts), 6)
 
 
-def row_of(tokens):
+def row_of(tokens, beginning=()):
     """A pair of so many positions."""
-    return TokenPair([1] * (tokens - 2), [1], [1], str(tokens))
+    return TokenPair([*beginning, *[3 + tokens] * (tokens - 2 - len(beginning))], [1], [1], str(tokens))
 
 
 def test_first_fit_fills_micro_batches_that_walking_along_leaves_half_empty():
     data = [row_of(tokens) for tokens in (600, 600, 600, 400, 400, 400)]
     parts = cut(data, max_rows=None, max_tokens=1000, packed=True)
     assert [[int(row.source) for row in part] for part in parts] == [[600, 400]] * 3
+
+
+def test_what_all_prompts_begin_with_is_counted_once():
+    """600 + 500 positions, of which 200 are the same, fit into 900."""
+    data = [row_of(tokens, [1] * 200) for tokens in (600, 500)]
+    assert taken(data, packed=True) == packed_positions(data) == 900
+    assert taken(data, packed=False) == padded_positions(data) == 4 * 599
+    assert len(cut(data, max_rows=None, max_tokens=900, packed=True)) == 1
+    assert len(cut(data, max_rows=None, max_tokens=899, packed=True)) == 2
+    assert len(cut(data, max_rows=None, max_tokens=1200, packed=False)) == 2, "a padded row holds all of its prompt"
 
 
 def test_micro_batches_are_split_until_all_processes_have_as_many():
@@ -367,7 +386,7 @@ def positions_fed(trainer, data, **cut_settings):
 def test_a_baseline_costs_no_pass_over_a_prompt_that_can_be_shared(make_trainer, rows, size):
     """In one micro-batch policy and reference see each prompt once; in several the policy sees it twice."""
     trainer, data = make_trainer("kto", lora=True, dtype=torch.float32), rows["answers"]
-    prompts = sum(len(row.prompt_ids) for row in data)
+    prompts = sum(map(prompt_positions, cut(data, max_rows=size, max_tokens=10**6, packed=True)))
     own, other = (sum(len(ids) - 1 for ids in (getattr(row, name) for row in data)) for name in ANSWERS)
     learning, looking = positions_fed(trainer, data, micro_batch_size=size, micro_batch_tokens=10**6)
     assert learning == prompts + own
@@ -378,7 +397,8 @@ def test_a_baseline_costs_no_pass_over_a_prompt_that_can_be_shared(make_trainer,
 @pytest.mark.parametrize("method", ["dr_dpo", "aot"])
 def test_a_loss_that_couples_rows_asks_the_reference_once(make_trainer, rows, method):
     trainer, data = make_trainer(method, lora=True, dtype=torch.float32), rows["pairs"]
-    positions = sum(len(row.prompt_ids) + sum(len(ids) - 1 for ids in row.answers) for row in data)
+    prompts = sum(map(prompt_positions, cut(data, max_rows=3, max_tokens=10**6, packed=True)))
+    positions = prompts + sum(len(ids) - 1 for row in data for ids in row.answers)
     assert positions_fed(trainer, data, micro_batch_size=3) == (positions, 2 * positions)
 
 

@@ -82,25 +82,28 @@ def _by_answer(
     spans: Sequence[Span],
     earlier: list[tuple[Tensor, Tensor]] | None,
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """One call an answer, a prompt's queries with its first; and each prompt's keys and values but for their last.
+    """One call an answer, a prompt's queries with its first, what all prompts begin with in the very first; and each
+    prompt's keys and values but for their last.
 
     ``earlier``: keys and values that stand before each span's.
     """
-    sizes = [size for span in spans for size in (span.prompt, *span.answers)]
+    sizes = [spans[0].shared, *(size for span in spans for size in (span.prompt, *span.answers))]
     queries, keys, values = (iter(torch.split(tensor, sizes, dim=1)) for tensor in (query_HTd, key_GTd, value_GTd))
+    unasked, *shared = next(queries), next(keys), next(values)
     pieces: list[Tensor] = []
     prompts: list[tuple[Tensor, Tensor]] = []
     for place, span in enumerate(spans):
         prompt_q, *prompt = next(queries), next(keys), next(values)
-        before = [(one,) for one in prompt] if earlier is None else [*zip(earlier[place], prompt, strict=True)]
+        before = [*zip(shared if earlier is None else earlier[place], prompt, strict=True)]
         for index in range(len(span.answers)):
             own_q, *own = next(queries), next(keys), next(values)
             if index and not own_q.shape[1]:
                 continue
             key, value = (torch.cat([*first, last], 1) for first, last in zip(before, own, strict=True))
             if index == 0:
-                own_q = torch.cat([prompt_q, own_q], 1)
-                prompts.append((key[:, : span.prompt - 1].detach(), value[:, : span.prompt - 1].detach()))
+                own_q, unasked = torch.cat([unasked, prompt_q, own_q], 1), unasked[:, :0]
+                most = span.whole_prompt - 1
+                prompts.append((key[:, :most].detach(), value[:, :most].detach()))
             pieces.append(attend(own_q, key, value))
     return torch.cat(pieces), prompts
 

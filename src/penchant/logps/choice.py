@@ -162,7 +162,7 @@ def _measured_objection(model: Any, engine: Engine, groups: list[Group], expecte
 
 
 def _probe_groups(config: Any) -> list[Group]:
-    """Two prompts with answers of unlike lengths, long enough to leave a small sliding window."""
+    """Two prompts that begin alike, with answers of unlike lengths, long enough to leave a small sliding window."""
     window = getattr(config, "sliding_window", None) or 0
     length = window + 3 if window <= 256 else 6
     generator = torch.Generator().manual_seed(0)
@@ -172,7 +172,11 @@ def _probe_groups(config: Any) -> list[Group]:
         tokens: list[int] = torch.randint(3, vocabulary, (count,), generator=generator).tolist()
         return tokens
 
-    return [(draw(length), [draw(7), draw(4)]), (draw(1), [draw(1), draw(length), draw(2)])]
+    beginning = draw(2)
+    return [
+        (beginning + draw(length), [draw(7), draw(4)]),
+        (beginning + draw(1), [draw(1), draw(length), draw(2)]),
+    ]
 
 
 def _distance(found: Sequence[Tensor | None], expected: Sequence[Tensor | None]) -> float:

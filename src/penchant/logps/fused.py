@@ -25,18 +25,20 @@ class Unpacked:
             L is filled up behind its end, where causal attention shows it to nobody.
         home: For each position the place whose result it takes; a prompt's is with its first answer; shape ``(T,)``.
         count: S.
+        unshared: Positions that the row would have if nothing stood once for all prompts.
     """
 
     source: Tensor
     home: Tensor
     count: int
+    unshared: int
 
     @classmethod
     def of(cls, spans: Sequence[Span], device: Any) -> Unpacked:
         rows: list[list[int]] = []
         for span in spans:
             end = span.start + span.prompt
-            prompt = range(span.start, end)
+            prompt = [*range(span.shared), *range(span.start, end)]
             for index, answer in enumerate(span.answers):
                 if answer or index == 0:
                     rows.append([*prompt, *range(end, end + answer)])
@@ -48,13 +50,14 @@ class Unpacked:
                 homes.setdefault(position, index * longest + place)
         source = [position for row in rows for position in row + row[:1] * (longest - len(row))]
         home = [homes[position] for position in range(len(homes))]
-        return cls(torch.tensor(source, device=device), torch.tensor(home, device=device), len(rows))
+        unshared = sum(span.whole_prompt + sum(span.answers) for span in spans)
+        return cls(torch.tensor(source, device=device), torch.tensor(home, device=device), len(rows), unshared)
 
     def serve(self, scoring: Scoring, sinks_H: Tensor | None) -> bool:
         """Whether plain causal attention over these rows is what is asked for, at a price that pays."""
         narrow = scoring.window is not None and len(self.source) // self.count > scoring.window
         plain = scoring.softcap is None and sinks_H is None and not narrow
-        return plain and len(self.source) <= _MOST_PLACES * len(self.home)
+        return plain and len(self.source) <= _MOST_PLACES * self.unshared
 
 
 unpacked = lru_cache(maxsize=4)(Unpacked.of)  # every layer of a forward pass asks for the same

@@ -1,8 +1,11 @@
-"""Several prompts with their answers in one row, each prompt once: ``[p c r | p c r | ...]``."""
+"""Several prompts with their answers in one row, each prompt once: ``[p c r | p c r | ...]``.
+
+What all prompts begin with, a system prompt for instance, stands once before them: ``[s | p c r | p c r | ...]``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -18,11 +21,23 @@ Prompts: TypeAlias = dict[Any, list[tuple[Tensor, Tensor]]]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One group in the row: where it starts, its prompt's length, and the positions that each answer takes."""
+    """One group in the row.
+
+    Attributes:
+        start: Where it starts.
+        prompt: Positions of its prompt, without those that stand once for all prompts.
+        answers: Positions that each answer takes.
+        shared: Positions at the row's beginning that its prompt begins with.
+    """
 
     start: int
     prompt: int
     answers: tuple[int, ...]
+    shared: int = 0
+
+    @property
+    def whole_prompt(self) -> int:
+        return self.shared + self.prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +47,7 @@ class PackedBatch:
     Attributes:
         ids_1T: The tokens.
         position_1T: Their positions: every answer goes on from its prompt's end.
-        spans: What attention has to know.
+        spans: What attention has to know; all groups have the same shared beginning.
         predict_N: The position whose hidden state predicts each answer token; an answer's first token is predicted by
             the prompt's last position, which every answer shares.
         target_N: The answer tokens.
@@ -56,20 +71,21 @@ class PackedBatch:
 
     @classmethod
     def of(cls, groups: Sequence[Group], *, device: Any) -> PackedBatch:
-        """Lay groups out one after the other."""
-        ids: list[int] = []
-        positions: list[int] = []
+        """Lay groups out one after the other, behind what all prompts begin with."""
+        shared = common_beginning([prompt for prompt, _ in groups])
+        ids: list[int] = groups[0][0][:shared]
+        positions: list[int] = list(range(shared))
         predict: list[int] = []
         spans: list[Span] = []
         for prompt, answers in groups:
-            start, last = len(ids), len(ids) + len(prompt) - 1
-            ids += prompt
-            positions += range(len(prompt))
+            start, last = len(ids), len(ids) + len(prompt) - shared - 1
+            ids += prompt[shared:]
+            positions += range(shared, len(prompt))
             for answer in answers:
                 predict += [last, *range(len(ids), len(ids) + len(answer) - 1)]
                 ids += answer[:-1]
                 positions += range(len(prompt), len(prompt) + len(answer) - 1)
-            spans.append(Span(start, len(prompt), tuple(len(answer) - 1 for answer in answers)))
+            spans.append(Span(start, len(prompt) - shared, tuple(len(answer) - 1 for answer in answers), shared))
         return cls(
             torch.tensor([ids], device=device),
             torch.tensor([positions], device=device),
@@ -93,6 +109,21 @@ class PackedBatch:
         sizes = torch.tensor([span.prompt + sum(span.answers) for span in row.spans], device=device)
         positions = row.position_1T + before.repeat_interleave(sizes)
         return replace(row, position_1T=positions, groups=groups, after=prompts)
+
+
+def common_beginning(prompts: Iterable[Sequence[int]]) -> int:
+    """Tokens that all of several prompts begin with; each keeps at least its last, which predicts. 0 for one prompt."""
+    rest = iter(prompts)
+    first: Sequence[int] = next(rest, ())
+    most = len(first) - 1
+    single = True
+    for prompt in rest:
+        single, most = False, min(most, len(prompt) - 1)
+        if prompt[:most] != first[:most]:
+            most = next(place for place in range(most) if prompt[place] != first[place])
+        if not most:
+            break
+    return 0 if single else most
 
 
 def flatten(groups: Sequence[Group], device: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -28,7 +28,7 @@ from penchant.logps.engine import Batch, Engine, base_model
 from penchant.logps.layout import Group
 from penchant.spool import Chosen
 
-KERNELS = 1
+KERNELS = 2
 """Raised whenever the engine's numbers may change, so that older rows are not taken for new ones."""
 
 _MANIFEST = "manifest.json"

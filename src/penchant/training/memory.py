@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 import torch
@@ -22,10 +23,12 @@ import torch
 from penchant.errors import InputError, shorten
 from penchant.records import TokenRow
 from penchant.training.coupling import leaves
-from penchant.training.microbatch import Row, positions
+from penchant.training.microbatch import Row, positions, taken
 
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
+
+Count: TypeAlias = Callable[[Sequence[TokenRow]], int]
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 _PROBES = (256, 1024)  # tokens; the larger one is what goes through at once where nothing is asked for
@@ -77,9 +80,10 @@ def settle_budget(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
     Raises:
         InputError: if the amount does not hold the longest row, or memory cannot be measured here.
     """
-    longest = max(map(positions, rows))
-    parts = probes(rows)
-    if _tokens(parts[0]) == _tokens(parts[1]):
+    count = partial(taken, packed=trainer.engine.packed)
+    longest = max(count([row]) for row in rows)
+    parts = probes(rows, count)
+    if count(parts[0]) == count(parts[1]):
         return f"{trainer.args.micro_batch_tokens} tokens at once: too few rows to measure more"
     per_step = longest * trainer.args.per_device_train_batch_size
     given = parse_memory(trainer.args.memory)
@@ -89,8 +93,8 @@ def settle_budget(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
     _try(trainer, [min(parts[0], key=positions)])  # the first pass also pays for what is made once
     small = _try(trainer, parts[0])
     gaps = _GAPS if trainer.args.device.type == "cpu" else 1.0
-    larger = within(parts[1], reach(idle, small, idle.peak + (limit - idle.peak) / gaps))
-    trials = [small, _try(trainer, larger)] if _tokens(larger) > small.tokens else [idle, small]
+    larger = within(parts[1], reach(idle, small, idle.peak + (limit - idle.peak) / gaps), count)
+    trials = [small, _try(trainer, larger)] if count(larger) > small.tokens else [idle, small]
     trials = [replace(trial, peak=idle.peak + gaps * (trial.peak - idle.peak)) for trial in trials]
     budget = fit(trials, limit=limit, longest=longest, most=per_step)
     if given is not None and _peak(trials, longest) > limit:
@@ -142,41 +146,38 @@ def reach(idle: Trial, small: Trial, limit: float) -> float:
     return small.tokens * (limit - idle.peak) / grown if grown > 0 else math.inf
 
 
-def within(rows: Sequence[Row], most: float) -> list[Row]:
+def within(rows: Sequence[Row], most: float, count: Count) -> list[Row]:
     """The rows, or of them the first that have so many tokens together."""
     part: list[Row] = []
     for row in rows:
-        if _tokens(part) + positions(row) > most:
+        if count([*part, row]) > most:
             break
         part.append(row)
     return part
 
 
-def probes(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+def probes(rows: Sequence[Row], count: Count) -> tuple[list[Row], list[Row]]:
     """A smaller and a larger part of the rows to try: as many tokens as is aimed at where rows are short enough, else
     the shortest row and the two shortest. The parts are the same only where there is one row.
 
     Args:
         rows: Rows, of which the first few hundred with as many answers as the first are looked at.
+        count: How the tokens of rows that go together are counted.
     """
     alike = [row for row in rows[:_LOOKED_AT] if len(row.answers) == len(rows[0].answers)]
     shortest = sorted(alike, key=positions)
-    small, large = (_filled(alike, tokens) for tokens in _PROBES)
+    small, large = (_filled(alike, tokens, count) for tokens in _PROBES)
     small = small or shortest[:1]
-    return small, large if _tokens(large) >= 2 * _tokens(small) else shortest[: len(small) + 1]
+    return small, large if count(large) >= 2 * count(small) else shortest[: len(small) + 1]
 
 
-def _filled(rows: Sequence[Row], tokens: int) -> list[Row]:
+def _filled(rows: Sequence[Row], tokens: int, count: Count) -> list[Row]:
     """Rows in their order, each that still fits into so many tokens."""
     part: list[Row] = []
     for row in rows:
-        if _tokens(part) + positions(row) <= tokens:
+        if count([*part, row]) <= tokens:
             part.append(row)
     return part
-
-
-def _tokens(rows: Sequence[TokenRow]) -> int:
-    return sum(map(positions, rows))
 
 
 def _try(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Trial:
@@ -188,7 +189,7 @@ def _try(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Trial:
     with Peak(trainer.args.device) as peak, trainer.recorder.engaged(model):
         record = recorder.record(model, list(rows), zero)
         torch.autograd.grad(torch.stack([leaf.sum() for leaf in leaves(record)]).sum(), trained, allow_unused=True)
-    return Trial(_tokens(rows), peak.bytes, time.perf_counter() - start)
+    return Trial(taken(rows, packed=trainer.engine.packed), peak.bytes, time.perf_counter() - start)
 
 
 def _optimiser_bytes(model: Any) -> int:

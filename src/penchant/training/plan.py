@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -99,6 +99,7 @@ class Rows:
         aside: Mean tokens of the answer set under the prompt for KTO's baseline.
         aside_squares: Mean pairs of positions in which one of that answer's attends to another.
         prompt_squares: The same of the prompt's alone.
+        shared: Tokens that all prompts begin with, which are computed once for all rows that go through together.
     """
 
     count: int
@@ -111,9 +112,10 @@ class Rows:
     aside: float = 0.0
     aside_squares: float = 0.0
     prompt_squares: float = 0.0
+    shared: int = 0
 
     @classmethod
-    def of(cls, lengths: Sequence[tuple[int, Sequence[int], int]]) -> Rows:
+    def of(cls, lengths: Sequence[tuple[int, Sequence[int], int]], shared: int = 0) -> Rows:
         """From the tokens of each row's prompt, of its answers, and of an answer aside (0 where there is none)."""
         count = len(lengths)
         totals = [prompt + sum(answers) for prompt, answers, _ in lengths]
@@ -129,11 +131,23 @@ class Rows:
             sum(aside for *_, aside in lengths) / count,
             sum(_attended(prompt, [aside]) - _attended(prompt, []) for prompt, _, aside in lengths) / count,
             sum(_attended(prompt, []) for prompt, *_ in lengths) / count,
+            shared,
         )
 
     @property
     def tokens(self) -> float:
         return self.prompt + self.answers
+
+    def together(self, positions: int) -> Rows:
+        """The means where rows go through in so many positions, and what all prompts begin with once in them."""
+        rows = max(1.0, (positions - self.shared) / (self.tokens - self.shared))
+        spared, squares = self.shared * (1 - 1 / rows), self.shared**2 / 2 * (1 - 1 / rows)
+        return replace(
+            self,
+            prompt=self.prompt - spared,
+            squares=self.squares - squares,
+            prompt_squares=self.prompt_squares - squares,
+        )
 
 
 def _attended(prompt: int, answers: Sequence[int]) -> float:
@@ -188,7 +202,7 @@ class Plan:
         rate, room = GPUS[gpu]
         seconds = self.steps * self.operations / (rate * EFFICIENCY * processes)
         many = f"{processes} of {gpu}" if processes > 1 else gpu
-        lines = [f"about {_duration(seconds)} on {many}, at {EFFICIENCY:.0%} of its stated {rate / 1e12:.0f} TFLOP/s"]
+        lines = [f"{_duration(seconds)} on {many}, at {EFFICIENCY:.0%} of its stated {rate / 1e12:.0f} TFLOP/s"]
         if self.peak > 0.92 * room * 1e9:
             lines.append(f"does not fit {gpu} with its {room} GB. " + self.suggestions())
         else:
@@ -282,6 +296,7 @@ def make_plan(
     learned = 4 if lora else size  # peft keeps adapters in float32
     per_step = min(batch_size, rows.count)
     positions = min(max(micro_batch_tokens, rows.longest), per_step * rows.longest)
+    rows = rows.together(positions)
     kept = positions * size * shape.kept(rank if lora else 0, rows)
     carried = (layers or shape.layers) * (positions * size * shape.width if checkpointing else kept)
     memory = {
@@ -355,5 +370,5 @@ def _count(value: float) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+        return f"about {seconds:.0f} seconds" if seconds >= 1.5 else "about a second or less"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 7200 else f"about {seconds / 3600:.1f} hours"

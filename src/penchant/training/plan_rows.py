@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penchant.logps import FrozenCopy, SeparateModel, Stored
+from penchant.logps.layout import common_beginning
 from penchant.models import load_tokenizer
 from penchant.objectives import Method
 from penchant.records import TokenAnswer, TokenRow
@@ -42,9 +43,10 @@ def rows_of_file(
     return rows_of(encoded.rows)
 
 
-def rows_of(rows: Iterable[TokenRow]) -> Rows:
-    """Token rows by their lengths."""
-    return Rows.of([(len(row.prompt_ids), [len(one) for one in row.answers], _aside(row)) for row in rows])
+def rows_of(rows: Sequence[TokenRow], *, packed: bool = True) -> Rows:
+    """Token rows by their lengths; packed, what all prompts begin with is computed once for several."""
+    lengths = [(len(row.prompt_ids), [len(one) for one in row.answers], _aside(row)) for row in rows]
+    return Rows.of(lengths, common_beginning(row.prompt_ids for row in rows) if packed else 0)
 
 
 def _aside(row: TokenRow) -> int:
@@ -57,7 +59,7 @@ def planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
     try:
         plan = make_plan(
             trainer.model,
-            rows_of(rows),
+            rows_of(rows, packed=trainer.engine.packed),
             lora=config.lora,
             rank=config.lora_r,
             dtype=str(trainer.model.get_input_embeddings().weight.dtype).removeprefix("torch."),

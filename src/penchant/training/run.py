@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from penchant.doctor.checkup import check_up, in_lines
 from penchant.doctor.report import Report
 from penchant.errors import InputError, shorten
+from penchant.logps.layout import common_beginning
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
 from penchant.tokens import PromptStyle
@@ -134,7 +135,7 @@ def train(
             given = [progress, JsonLog(folder), alarms, *callbacks]
             trainer = _trainer(loaded, config, train_rows, eval_rows, given)
             memory = {"memory": settle_budget(trainer, train_rows)} if config.memory else {}
-            facts = _facts(trainer, style, len(train_rows)) | memory | _planned(trainer, train_rows)
+            facts = _facts(trainer, style, train_rows) | memory | _planned(trainer, train_rows)
             for name, value in facts.items():
                 say(f"{name:<10} {value}")
             if trainer.is_world_process_zero():
@@ -331,9 +332,9 @@ def _trainer(
     return trainer
 
 
-def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[str, str]:
+def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: Sequence[Any]) -> dict[str, str]:
     """What the summary and the model card say of the training."""
-    config = trainer.args
+    config, kind = trainer.args, trainer.method.data
     trained = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     adapted = f"LoRA r={config.lora_r}, alpha={config.lora_alpha} on {_adapted(config)}{beside_experts(trainer.model)}"
     what = adapted if config.lora else "all weights"
@@ -341,9 +342,15 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: int) -> dict[st
         "training": f"{what}; {trained:,} trained parameters, learning rate {config.learning_rate:g}",
         "reference": trainer.reference.description if trainer.reference else "none (the method has no reference)",
         "engine": trainer.engine.description,
-        "prompts": style.describe(),
-        "steps": f"{rows} {trainer.method.data}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
+        "prompts": style.describe() + _beginning(trainer, rows),
+        "steps": f"{len(rows)} {kind}, {config.batch_size} per optimiser step{_shared(config.world_size)}",
     }
+
+
+def _beginning(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
+    """What of the prompts is computed once for all rows that go through together."""
+    shared = common_beginning(row.prompt_ids for row in rows) if trainer.engine.packed else 0
+    return f"; all begin with the same {shared} tokens, computed once a micro-batch" if shared > 1 else ""
 
 
 def _planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> dict[str, str]:

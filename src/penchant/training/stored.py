@@ -16,6 +16,7 @@ from accelerate import PartialState
 from penchant.data import read_preferences
 from penchant.errors import InputError
 from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, check_engine, choose_engine
+from penchant.logps.layout import common_beginning
 from penchant.logps.store import address
 from penchant.models import automatic_dtype, disable_dropout, load_model
 from penchant.records import TokenAnswer, TokenRow
@@ -185,13 +186,14 @@ def computed(
 
 def _parts(groups: Sequence[Group], max_tokens: int) -> Iterator[list[Group]]:
     """The groups from short to long, as many at a time as stay within so many positions; at least one."""
-    sizes = array("q", map(_positions, groups))
+    shared = common_beginning(prompt for prompt, _ in groups)
+    sizes = array("q", (_positions(group) - shared for group in groups))
     part: list[Group] = []
-    total = 0
+    total = shared
     for place in sorted(range(len(groups)), key=sizes.__getitem__):
         if part and total + sizes[place] > max_tokens:
             yield part
-            part, total = [], 0
+            part, total = [], shared
         part.append(groups[place])
         total += sizes[place]
     if part:
