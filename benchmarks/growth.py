@@ -1,4 +1,4 @@
-"""How a step's cost grows with the lengths of prompts and answers, what all prompts share, the vocabulary and the batch.
+"""How a step's cost grows with the lengths of prompts and answers, what prompts share, the vocabulary and the batch.
 
     python benchmarks/growth.py        (random weights of SmolLM2-135M's shape, LoRA r=16, bfloat16)
 
