@@ -303,3 +303,17 @@ def test_memory_keeps_the_last_log_lines_and_the_file_all(tmp_path):
         log.on_log(None, state, None, logs={"loss": 1.0})
     assert [state.log_history[0]["step"], len(state.log_history)] == [5, KEPT_LINES]
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == KEPT_LINES + 5
+
+
+def test_what_prompts_begin_with_is_read_once_and_a_budget_too_small_for_that_is_said(run, tmp_path, capsys):
+    """One run whose micro-batches hold all eight rows, one whose rows go alone: the same losses."""
+    data = write_jsonl(
+        tmp_path / "system.jsonl", [row | {"prompt": "Be brief. " * 30 + row["prompt"]} for row in pair_rows(8)]
+    )
+    losses = []
+    for tokens, words in ((4096, "computed once a micro-batch\n"), (200, "of 200 tokens here: a row alone, mostly")):
+        result = run(data=data, folder=f"of {tokens}", micro_batch_tokens=tokens, max_steps=2)
+        (line,) = [line for line in capsys.readouterr().out.splitlines(True) if line.startswith("prompts")]
+        assert "; all begin with the same " in line and words in line
+        losses.append([line["loss"] for line in result.history if "loss" in line])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -29,6 +29,7 @@ from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
 from penchant.training.hub import push, repository
 from penchant.training.memory import settle_budget
+from penchant.training.microbatch import positions
 from penchant.training.noise import Noise, noise_report
 from penchant.training.options import make_config, resolved_options
 from penchant.training.plan_rows import planned
@@ -348,9 +349,14 @@ def _facts(trainer: PreferenceTrainer, style: PromptStyle, rows: Sequence[Any]) 
 
 
 def _beginning(trainer: PreferenceTrainer, rows: Sequence[Any]) -> str:
-    """What of the prompts is computed once for all rows that go through together."""
+    """What of the prompts is computed once for all rows that go through together, and how few these are."""
     shared = common_beginning(row.prompt_ids for row in rows) if trainer.engine.packed else 0
-    return f"; all begin with the same {shared} tokens, computed once a micro-batch" if shared > 1 else ""
+    if shared < 2:
+        return ""
+    budget, own = trainer.args.micro_batch_tokens, sum(map(positions, rows)) / len(rows) - shared
+    few = trainer.args.batch_size > 1 and shared + 2 * own > budget and shared > own
+    more = f", of {budget:,} tokens here: a row alone, mostly (--micro-batch-tokens)" if few else ""
+    return f"; all begin with the same {shared:,} tokens, computed once a micro-batch{more}"
 
 
 def _planned(trainer: PreferenceTrainer, rows: Sequence[Any]) -> dict[str, str]:
