@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from penchant.records import TokenPair
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SMALL = "--small" in sys.argv
 STEPS, WARM_UP, PAIRS = (2, 1, 2) if SMALL else (7, 3, 8)
-SHAPES = ((12, 6, 4),) if SMALL else ((512, 256, 192), (128, 256, 192))
+SHAPES = ((12, 6, 4, 0),) if SMALL else ((512, 256, 192, 0), (128, 256, 192, 0), (1152, 256, 192, 1024))
 WORDS = 400
 LORA = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
 TINY = {"vocab_size": WORDS, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 16}
@@ -66,14 +67,15 @@ def environment() -> dict[str, Any]:
     return {"device": card.name, "memory_gb": card.total_memory / 1e9, "cuda": torch.version.cuda, "versions": versions}
 
 
-def draw(prompt: int, chosen: int, rejected: int, pairs: int, vocabulary: int) -> list[Any]:
-    """Random groups, one prompt and two answers each."""
+def draw(prompt: int, chosen: int, rejected: int, pairs: int, vocabulary: int, shared: int = 0) -> list[Any]:
+    """Random groups, one prompt and two answers each; so many tokens of the prompts are the same."""
     generator = torch.Generator().manual_seed(0)
 
     def tokens(count: int) -> list[int]:
         return torch.randint(3, vocabulary, (count,), generator=generator).tolist()
 
-    return [(tokens(prompt), [tokens(chosen), tokens(rejected)]) for _ in range(pairs)]
+    beginning = tokens(shared)
+    return [(beginning + tokens(prompt - shared), [tokens(chosen), tokens(rejected)]) for _ in range(pairs)]
 
 
 def model_of(family: str, sizes: dict[str, Any], dtype: torch.dtype) -> Any:
@@ -94,7 +96,7 @@ def values_and_slopes(model: Any, engine: Engine, groups: list[Any]) -> tuple[to
 
 def exactness() -> dict[str, Any]:
     """Each family's own engine and plain rows, by type, against plain rows in float64 (float32 where it has none)."""
-    groups = draw(60, 50, 33, 3, WORDS) + draw(1, 1, 5, 2, WORDS)
+    groups = {"": draw(60, 50, 33, 3, WORDS) + draw(1, 1, 5, 2, WORDS), ", begin alike": draw(60, 50, 33, 3, WORDS, 40)}
     results: dict[str, Any] = {}
     for family, changes in FAMILIES.items():
         results[family] = guarded(lambda f=family, c=changes: one_family(f, TINY | c, groups))
@@ -102,20 +104,20 @@ def exactness() -> dict[str, Any]:
     return results
 
 
-def one_family(family: str, sizes: dict[str, Any], groups: list[Any]) -> dict[str, Any]:
+def one_family(family: str, sizes: dict[str, Any], groups: dict[str, list[Any]]) -> dict[str, Any]:
     types = [torch.float64, torch.float32, torch.bfloat16][family in NO_FLOAT64 :]
     exact = model_of(family, sizes, torch.float32).to(types[0])
-    truth = values_and_slopes(exact, Engine(), groups)
+    truths = {kind: values_and_slopes(exact, Engine(), some) for kind, some in groups.items()}
     found: dict[str, Any] = {}
     for dtype in types:
         model = copy.deepcopy(exact).to(dtype)
         engine = choose_engine(model, 0)
         name = str(dtype).removeprefix("torch.")
         found[name] = {"engine": engine.description, "rows": engine.rows, "streamed": engine.streamed}
-        for way, used in (("plain", Engine()), ("chosen", engine)):
-            values, slopes = values_and_slopes(model, used, groups)
+        for (way, used), (kind, truth) in product((("plain", Engine()), ("chosen", engine)), truths.items()):
+            values, slopes = values_and_slopes(model, used, groups[kind])
             gap = (values - truth[0]).abs()
-            found[name][way] = {
+            found[name][way + kind] = {
                 "value_error": (gap / (1 + truth[0].abs())).max().item(),
                 "nats_rms": gap.square().mean().sqrt().item(),
                 "gradient_error": ((slopes - truth[1]).norm() / truth[1].norm()).item(),
@@ -201,11 +203,11 @@ def speed() -> dict[str, Any]:
         results["weights_gb"] = torch.cuda.memory_allocated() / 1e9
     vocabulary = model.get_input_embeddings().weight.shape[0]
     for shape in SHAPES:
-        groups = draw(*shape, PAIRS, vocabulary)
+        groups = draw(*shape[:3], PAIRS, vocabulary, shape[3])
         for name, engine in ways.items():
             optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
             found = guarded(lambda e=engine, o=optimizer, g=groups: timed(lambda: train_step(model, o, e, g)))
-            results[f"{name}, prompt {shape[0]}"] = found
+            results[f"{name}, prompt {shape[0]}{f' of which {shape[3]} alike' if shape[3] else ''}"] = found
             print(name, shape, json.dumps(found)[:300], flush=True)
     return results
 
@@ -243,7 +245,7 @@ def trainers() -> dict[str, Any]:
     """Whole trainers on the same rows: penchant's, and TRL's with its own settings but no checkpointing."""
     results: dict[str, Any] = {}
     for shape in SHAPES:
-        groups = draw(*shape, PAIRS * (STEPS + WARM_UP), WORDS)
+        groups = draw(*shape[:3], PAIRS * (STEPS + WARM_UP), WORDS, shape[3])
         for name, run in (("penchant", run_penchant), ("trl", run_trl), ("penchant again", run_penchant)):
             results[f"{name}, prompt {shape[0]}"] = guarded(lambda r=run, g=groups: r(big_model(), g))
             print(name, shape, json.dumps(results[f"{name}, prompt {shape[0]}"])[-600:], flush=True)
