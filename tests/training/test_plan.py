@@ -112,10 +112,12 @@ def test_operations_of_a_baseline_and_of_a_loss_that_couples_rows(eight_billion)
 
 def test_what_all_prompts_begin_with_is_planned_once_a_micro_batch(eight_billion):
     """Ten rows of 700 + 2 x 50 tokens, of which 600 are the same, four in 1,400 positions: 200 tokens and 150 a row."""
-    rows = Rows.of([(700, [50, 50], 0)] * 10, 600).together(1400)
+    rows = Rows.of([(700, [50, 50], 0)] * 10, 600).together(1400, 10)
     assert (rows.prompt, rows.answers, rows.tokens) == (250, 100, 350)
-    alone = Rows.of([(700, [50, 50], 0)] * 10, 600).together(800)
+    alone = Rows.of([(700, [50, 50], 0)] * 10, 600).together(800, 10)
     assert alone.prompt == 700
+    two = Rows.of([(700, [50, 50], 0)] * 10, 600).together(1400, 2)
+    assert two.prompt == 400, "no more than a step has"
     settings = SETTINGS | {"lora": True, "rank": 16, "micro_batch_tokens": 1400}
     model = empty_model(eight_billion, rank=16)
     known, unknown = (make_plan(model, Rows.of([(700, [50, 50], 0)] * 10, shared), **settings) for shared in (600, 0))

@@ -138,9 +138,11 @@ class Rows:
     def tokens(self) -> float:
         return self.prompt + self.answers
 
-    def together(self, positions: int) -> Rows:
-        """The means where rows go through in so many positions, and what all prompts begin with once in them."""
-        rows = max(1.0, (positions - self.shared) / (self.tokens - self.shared))
+    def together(self, positions: int, most: int) -> Rows:
+        """The means where rows go through in so many positions, at most so many, and what all prompts begin with once
+        in them.
+        """
+        rows = min(float(most), max(1.0, (positions - self.shared) / (self.tokens - self.shared)))
         spared, squares = self.shared * (1 - 1 / rows), self.shared**2 / 2 * (1 - 1 / rows)
         return replace(
             self,
@@ -296,7 +298,7 @@ def make_plan(
     learned = 4 if lora else size  # peft keeps adapters in float32
     per_step = min(batch_size, rows.count)
     positions = min(max(micro_batch_tokens, rows.longest), per_step * rows.longest)
-    rows = rows.together(positions)
+    rows = rows.together(positions, per_step)
     kept = positions * size * shape.kept(rank if lora else 0, rows)
     carried = (layers or shape.layers) * (positions * size * shape.width if checkpointing else kept)
     memory = {
