@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from penchant.diagnostics import implicit_rewards
 from penchant.errors import InputError
 from penchant.evaluation.pairs import HeldOut, Rewards
 from penchant.logps import AnswerBatch, choose_engine
+from penchant.logps.passes import passes
 from penchant.models import LoadedModel, load_model
 from penchant.objectives import Method
 from penchant.records import Array, PreferencePair, TokenPair
@@ -142,14 +143,15 @@ def _score(loaded: LoadedModel, rows: list[TokenPair], settings: EvaluateSetting
     device = next(model.parameters()).device
     with torch.enable_grad():
         engine = choose_engine(model, pad)
+    groups = [(row.prompt_ids, row.answers) for row in rows]
     logps = np.empty((len(rows), 2))
     kl = np.empty(len(rows)) if reference is not None else None
     with engine.engaged(model):
-        for part in _batches(rows, settings.max_tokens):
-            groups = [(rows[i].prompt_ids, [rows[i].chosen_ids, rows[i].rejected_ids]) for i in part]
-            logps[part] = engine.logps(model, engine.lay_out(groups, device)).double().cpu().numpy().reshape(-1, 2)
+        for part in passes(groups, max_tokens=settings.max_tokens, packed=engine.packed):
+            batch = engine.lay_out([groups[i] for i in part], device)
+            logps[part] = engine.logps(model, batch).double().cpu().numpy().reshape(-1, 2)
     if kl is not None:
-        for part in _batches(rows, settings.max_tokens):
+        for part in passes(groups, max_tokens=settings.max_tokens, packed=False):
             kl[part] = _kl(model, reference, [rows[i] for i in part], pad, device)
     return _Scored(logps, kl)
 
@@ -171,19 +173,6 @@ def _kl(model: Any, reference: Any, rows: list[TokenPair], pad: int, device: Any
     sums = torch.zeros(len(rows), dtype=torch.float64).index_add(0, pair_N, kl_N)
     result: Array = (sums / torch.bincount(pair_N, minlength=len(rows))).numpy()
     return result
-
-
-def _batches(rows: list[TokenPair], max_tokens: int) -> Iterator[list[int]]:
-    """Indices of rows of similar length whose padded width keeps to the budget."""
-    sizes = [len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) for row in rows]
-    part: list[int] = []
-    for index in sorted(range(len(rows)), key=sizes.__getitem__):
-        if part and 2 * sizes[index] * (len(part) + 1) > max_tokens:
-            yield part
-            part = []
-        part.append(index)
-    if part:
-        yield part
 
 
 def rewards_of(

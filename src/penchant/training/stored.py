@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from accelerate import PartialState
 from penchant.data import read_preferences
 from penchant.errors import InputError
 from penchant.logps import Engine, Group, ReferenceStore, Source, Stored, check_engine, choose_engine
-from penchant.logps.layout import common_beginning
+from penchant.logps.passes import passes
 from penchant.logps.store import address
 from penchant.models import automatic_dtype, disable_dropout, load_model
 from penchant.records import TokenAnswer, TokenRow
@@ -175,31 +174,11 @@ def computed(
     model: Any, engine: Engine, groups: Sequence[Group], device: Any, max_tokens: int
 ) -> Iterator[tuple[Group, list[list[float]]]]:
     """Each group with its answers' token log-probs in nats, long groups last."""
-    for part in _parts(groups, max_tokens):
+    for places in passes(groups, max_tokens=max_tokens, packed=engine.packed):
+        part = [groups[place] for place in places]
         batch = engine.lay_out(part, device)
         with engine.engaged(model), model.disable_adapter() if hasattr(model, "disable_adapter") else nullcontext():
             tokens = engine.token_logps(model, batch).cpu().split(batch.lengths.tolist())
         answers = iter(tokens)
         for group in part:
             yield group, [next(answers).tolist() for _ in group[1]]
-
-
-def _parts(groups: Sequence[Group], max_tokens: int) -> Iterator[list[Group]]:
-    """The groups from short to long, as many at a time as stay within so many positions; at least one."""
-    shared = common_beginning(prompt for prompt, _ in groups)
-    sizes = array("q", (_positions(group) - shared for group in groups))
-    part: list[Group] = []
-    total = shared
-    for place in sorted(range(len(groups)), key=sizes.__getitem__):
-        if part and total + sizes[place] > max_tokens:
-            yield part
-            part, total = [], shared
-        part.append(groups[place])
-        total += sizes[place]
-    if part:
-        yield part
-
-
-def _positions(group: Group) -> int:
-    prompt, answers = group
-    return len(prompt) + sum(map(len, answers))

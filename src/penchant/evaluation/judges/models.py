@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from penchant.evaluation.judges.question import ModelSettings, Question, Reply
 from penchant.evaluation.prompts import digest
 from penchant.evaluation.whose_reward import whose_reward
 from penchant.logps import choose_engine
+from penchant.logps.passes import passes
 from penchant.logps.store import hash_weights
 from penchant.models import DTYPES, LoadedModel, load_model
 from penchant.tokens import PromptStyle
@@ -22,7 +23,7 @@ from penchant.tokens.tokenise import tokenise
 
 
 class _Model:
-    """Rates whole answers, in batches of similar length, the longest first."""
+    """Rates whole answers, those of similar length together."""
 
     name: str
     identity: str
@@ -44,26 +45,18 @@ class _Model:
                 yield index, Reply(None, "", row, answered=False)
             else:
                 fitting.append((index, row))
-        for part in self._batches(fitting):
-            for (index, _), rating in zip(part, self._rate([row for _, row in part]), strict=True):
+        for part in self._parts([row for _, row in fitting]):
+            ratings = self._rate([fitting[place][1] for place in part])
+            for (index, _), rating in zip([fitting[place] for place in part], ratings, strict=True):
                 fault = None if math.isfinite(rating) else f"the model's score is {rating}"
                 yield index, Reply(None if fault else rating, str(rating), fault)
-
-    def _batches(self, rows: list[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
-        part: list[tuple[int, Any]] = []
-        for one in sorted(rows, key=lambda row: -self._size(row[1])):
-            if part and self._size(part[0][1]) * (len(part) + 1) > self.settings.max_tokens:
-                yield part
-                part = []
-            part.append(one)
-        if part:
-            yield part
 
     def _encode(self, question: Question) -> Any:
         """A row of token ids, or why there is none."""
         raise NotImplementedError
 
-    def _size(self, row: Any) -> int:
+    def _parts(self, rows: list[Any]) -> Iterable[list[int]]:
+        """Which rows go through the model together."""
         raise NotImplementedError
 
     def _rate(self, rows: list[Any]) -> list[float]:
@@ -105,8 +98,8 @@ class RewardJudge(_Model):
             return "the prompt is a conversation, and the reward model has no chat template"
         return ids if len(ids) <= self._most else f"{len(ids)} tokens, more than {self._most}"
 
-    def _size(self, row: list[int]) -> int:
-        return len(row)
+    def _parts(self, rows: list[list[int]]) -> Iterable[list[int]]:
+        return passes([(row, [[]]) for row in rows], max_tokens=self.settings.max_tokens, packed=False)
 
     @torch.no_grad()
     def _rate(self, rows: list[list[int]]) -> list[float]:
@@ -189,8 +182,10 @@ class ImplicitJudge(_Model):
         count = len(prompt) + len(answer)
         return (prompt, answer) if count <= self._most else f"{count} tokens, more than {self._most}"
 
-    def _size(self, row: tuple[list[int], list[int]]) -> int:
-        return len(row[0]) + len(row[1])
+    def _parts(self, rows: list[tuple[list[int], list[int]]]) -> Iterable[list[int]]:
+        groups = [(prompt, [answer]) for prompt, answer in rows]
+        packed = all(engine.packed for engine in self._engines)
+        return passes(groups, max_tokens=self.settings.max_tokens, packed=packed)
 
     @torch.no_grad()
     def _rate(self, rows: list[tuple[list[int], list[int]]]) -> list[float]:
