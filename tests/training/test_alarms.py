@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import statistics
 import warnings
 
 import pytest
@@ -91,15 +93,29 @@ class Weights(TrainerCallback):
 
 def test_a_step_that_is_not_finite_is_left_out_and_named(run):
     weights = Weights()
-    result = run(method=broken_at(2), on_non_finite="skip", max_steps=3, callbacks=[weights], micro_batch_tokens=10**6)
+    result = run(method=broken_at(2), on_non_finite="skip", max_steps=4, callbacks=[weights], micro_batch_tokens=10**6)
     (line,) = raised(result)
     assert (line["id"], line["step"]) == ("non-finite", 1)
     assert "pairs.jsonl:" in line["sentence"]
-    first, second, third = weights.after
+    first, second, third, _ = weights.after
     assert torch.equal(first, second)
     assert not torch.equal(second, third)
     assert torch.isfinite(third).all()
-    assert result.history[1]["loss"] == float("inf"), "shown as it was"
+    assert result.history[1]["loss"] == float("inf"), "not counted as 0"
+    steps = [line for line in result.history if "loss" in line]
+    assert all(math.isfinite(line["loss"]) for line in steps if line is not steps[1])
+    mean = statistics.mean(line["loss"] for line in steps if line is not steps[1])
+    (end,) = [line["train_loss"] for line in result.history if "train_loss" in line]
+    assert end == pytest.approx(mean, abs=1e-4)
+
+
+def test_a_first_step_that_is_left_out_leaves_nothing_to_the_next(run):
+    broken = run(method=broken_at(1), on_non_finite="skip", max_steps=4, logging_steps=2, micro_batch_tokens=10**6)
+    lines = [line for line in broken.history if "loss" in line]
+    numbers = [value for line in lines for value in line.values() if isinstance(value, float)]
+    assert len(lines) == 2 and all(map(math.isfinite, numbers))
+    assert [line["id"] for line in raised(broken)] == ["non-finite"]
+    assert lines[1]["watch/saturated"] == 0
 
 
 def test_it_stops_the_run_unless_told_otherwise(run, tmp_path):

@@ -21,9 +21,6 @@ def sent(monkeypatch):
     found = []
 
     class Api:
-        def __init__(self, token=None):
-            self.token = token
-
         def create_repo(self, name, private, exist_ok):
             found.append({"made": name, "private": private})
             return RepoUrl(f"https://huggingface.co/{name if '/' in name else f'me/{name}'}")
@@ -32,7 +29,7 @@ def sent(monkeypatch):
             files = {str(path.relative_to(folder_path)) for path in Path(folder_path).rglob("*") if path.is_file()}
             left = {name for name in files if any(fnmatch(name, one) for one in options["ignore_patterns"])}
             card = (Path(folder_path) / "README.md").read_text(encoding="utf-8")
-            found.append({"files": files - left, "card": card, "token": self.token} | options)
+            found.append({"files": files - left, "card": card} | options)
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     return found
@@ -47,7 +44,7 @@ def train(top, tokenizer, **options):
 
 
 def test_a_run_is_pushed_when_it_has_ended_with_its_own_card(tiny_tokenizer, tmp_path, sent):
-    train(tmp_path, tiny_tokenizer, hub_private_repo=True, hub_token="secret", save_steps=1)
+    train(tmp_path, tiny_tokenizer, hub_private_repo=True, save_steps=1)
     opened, again, pushed = sent
     assert opened == again == {"made": "mine", "private": True}
     assert {"README.md", "adapter_model.safetensors", "adapter_config.json", "tokenizer.json"} <= pushed["files"]
@@ -55,7 +52,7 @@ def test_a_run_is_pushed_when_it_has_ended_with_its_own_card(tiny_tokenizer, tmp
     assert "penchant.train(" in pushed["card"]
     assert not {name for name in pushed["files"] if name.startswith(("checkpoint", "record", "report"))}
     assert (tmp_path / "mine" / "report.html").is_file()
-    assert (pushed["repo_id"], pushed["token"]) == ("me/mine", "secret")
+    assert pushed["repo_id"] == "me/mine"
 
 
 def test_a_repository_that_cannot_be_opened_stops_a_run_before_it_begins(tiny_tokenizer, tmp_path, monkeypatch, sent):
@@ -71,6 +68,14 @@ def test_a_run_that_the_hub_does_not_take_is_whole(tiny_tokenizer, tmp_path, mon
     with pytest.raises(InputError, match=r"the hub took nothing.*hf upload me/other"):
         train(tmp_path, tiny_tokenizer, hub_model_id="me/other")
     assert (tmp_path / "mine" / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+def test_a_token_is_refused_unread(tiny_tokenizer, tmp_path, sent, pushes):
+    with pytest.raises(InputError, match="would be written into the run's folder") as caught:
+        train(tmp_path, tiny_tokenizer, hub_token="hf_secret", push_to_hub=pushes)
+    assert "hf_secret" not in str(caught.value)
+    assert not (tmp_path / "mine").exists() and not sent
 
 
 def test_pushing_at_every_checkpoint_is_refused(tiny_tokenizer, tmp_path, sent):

@@ -18,7 +18,7 @@ KEPT_HERE = ["checkpoint-*", "record/*", "report.html"]
 """What stays: checkpoints, and what shows rows of the data."""
 
 
-def open_repository(name: str, *, private: bool | None = None, token: str | None = None) -> RepoUrl:
+def open_repository(name: str, *, private: bool | None = None) -> RepoUrl:
     """Make a repository, or find it.
 
     Raises:
@@ -27,18 +27,22 @@ def open_repository(name: str, *, private: bool | None = None, token: str | None
     from huggingface_hub import HfApi
 
     try:
-        return HfApi(token=token).create_repo(name, private=private, exist_ok=True)
+        return HfApi().create_repo(name, private=private, exist_ok=True)
     except Exception as error:
         fix = "Log in with hf auth login, or leave --push-to-hub out"
         raise InputError(f"the hub opens no repository: {_cause(error)}", where=name, fix=fix) from error
 
 
 def check_hub(config: Any) -> None:
-    """See that the settings ask for what is done: a run is pushed once, when it has ended.
+    """See that the settings ask for what is done: a run is pushed once, when it has ended, with the token that
+    huggingface_hub finds.
 
     Raises:
-        InputError: if checkpoints are to be pushed.
+        InputError: if checkpoints are to be pushed, or a token is given.
     """
+    if config.hub_token is not None:
+        what = "a token among the settings would be written into the run's folder, and pushed with it"
+        raise InputError(what, where="hub_token", fix="Log in with hf auth login, or set HF_TOKEN")
     if not config.push_to_hub:
         return
     asked = HubStrategy(config.hub_strategy)
@@ -53,9 +57,7 @@ def repository(config: PreferenceConfig) -> str:
     return config.hub_model_id or Path(config.output_dir).absolute().name
 
 
-def push(
-    folder: Path, name: str, *, private: bool | None = None, token: str | None = None, revision: str | None = None
-) -> str:
+def push(folder: Path, name: str, *, private: bool | None = None, revision: str | None = None) -> str:
     """Upload a folder, without checkpoints and without what shows rows of the data; returns its address.
 
     Raises:
@@ -63,9 +65,9 @@ def push(
     """
     from huggingface_hub import HfApi
 
-    opened = open_repository(name, private=private, token=token)
+    opened = open_repository(name, private=private)
     try:
-        HfApi(token=token).upload_folder(
+        HfApi().upload_folder(
             folder_path=str(folder), repo_id=opened.repo_id, revision=revision, ignore_patterns=KEPT_HERE
         )
     except Exception as error:

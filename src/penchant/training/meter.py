@@ -23,6 +23,11 @@ class Meter:
             sums = torch.stack([(values * shared).sum(), shared.sum()]).detach().cpu().double()
             self._sums[name] = self._sums[name] + sums if name in self._sums else sums
 
+    def join(self, other: Meter) -> None:
+        """Add another's sums to these."""
+        for name, sums in other._sums.items():
+            self._sums[name] = self._sums[name] + sums if name in self._sums else sums
+
     def take(self, accelerator: Any) -> dict[str, float]:
         """The means over all processes since the last call; a metric without any row is left out."""
         names = sorted(self._sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ class NonFinite:
         self._skip, self._alarm = skip, alarm
         self._rows: list[str] = []
         self.skipped = 0
+        self._kept, self._left_out = 0, 0  # steps since the last line
 
     def note(self, losses: Tensor, rows: Sequence[Any], step: int) -> None:
         """Remember the rows at fault; outside of a training step, where nothing can be left out, stop.
@@ -51,6 +53,7 @@ class NonFinite:
         """
         fault = torch.tensor(float(bool(self._rows) or not bool(torch.isfinite(norm))), device=norm.device)
         if not over_processes(fault):
+            self._kept += 1
             return False
         rows = list(dict.fromkeys(gather_object(self._rows)))
         self._rows = []
@@ -60,7 +63,20 @@ class NonFinite:
         if not self._skip:
             raise _stopped(step, rows or [named], "Nothing was saved since the last checkpoint")
         self.skipped += 1
+        self._left_out += 1
         return True
+
+    def line_loss(self, mean: float) -> float:
+        """The mean loss of the steps since the last line that were not left out, given the mean in which those that
+        were count as 0; infinite where none is left.
+        """
+        kept, steps = self._kept, self._kept + self._left_out
+        self._kept = self._left_out = 0
+        return mean * steps / kept if kept else math.inf
+
+    def run_loss(self, mean: float, steps: int) -> float:
+        """The same of so many steps of a run."""
+        return mean * steps / (steps - self.skipped) if steps > self.skipped else math.inf
 
 
 def _stopped(step: int, rows: Sequence[str], saved: str) -> InputError:

@@ -202,7 +202,7 @@ def _save(
         say(f"report     {page}")
     config = trainer.args
     if config.push_to_hub and trainer.is_world_process_zero():
-        options = {"private": config.hub_private_repo, "token": config.hub_token, "revision": config.hub_revision}
+        options = {"private": config.hub_private_repo, "revision": config.hub_revision}
         say(f"pushed     {push(folder, repository(config), **options)}")
 
 

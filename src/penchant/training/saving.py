@@ -67,7 +67,7 @@ class SavingTrainer(Trainer):
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """Open the repository before anything is trained."""
         if self.args.push_to_hub and self.is_world_process_zero():
-            open_repository(repository(self.args), private=self.args.hub_private_repo, token=self.args.hub_token)
+            open_repository(repository(self.args), private=self.args.hub_private_repo)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Weights in safetensors and the tokenizer; no pickled arguments."""

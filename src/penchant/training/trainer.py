@@ -87,7 +87,7 @@ class PreferenceTrainer(SharingTrainer):
         compile_kernels(args.torch_compile)
         self.engine = choose_engine(model, processing_class.pad_token_id, asked=args.engine)
         self.reference = reference if self.method.needs_reference else None
-        self.meter = Meter()
+        self.meter, self.step_meter = Meter(), Meter()
         given = [one for one in callbacks or () if isinstance(one, Alarms)]
         self.alarms = given[0] if given else Alarms(None, warnings.warn)
         self.non_finite = NonFinite(skip=args.on_non_finite == "skip", alarm=self._not_finite)
@@ -121,10 +121,11 @@ class PreferenceTrainer(SharingTrainer):
         rows = self._marked(inputs["rows"], self.train_dataset)
         count = self._over_processes(self._weights(rows).sum())
         parts = self._cut(rows)
+        self.step_meter = Meter()
         with self._engaged():
             shares = self._backward(model, parts, self.accelerator.num_processes / count)
-        self._end_step(model)
-        return torch.stack(shares).sum()
+        loss = torch.stack(shares).sum()
+        return loss if self._end_step(model) else torch.zeros_like(loss)
 
     def _backward(self, model: Any, parts: list[Rows], scale: Tensor) -> list[Tensor]:
         """Backward through each micro-batch; their shares of the step's loss."""
@@ -139,20 +140,23 @@ class PreferenceTrainer(SharingTrainer):
                 loss = losses.sum() * scale
                 self._pull(loss, last=last)
             shares.append(loss.detach())
-            self.meter.add(measures, self._weights(part))
+            self.step_meter.add(measures, self._weights(part))
         return shares
 
     def _not_finite(self, rows: str) -> None:
         self.alarms.raise_alarm("non-finite", self.state.global_step, {"rows": rows})
 
-    def _end_step(self, model: Any) -> None:
-        """What a step leaves behind, unless its loss or gradient was not finite and it is left out."""
+    def _end_step(self, model: Any) -> bool:
+        """What a step leaves behind, unless its loss or gradient was not finite: whether it counts."""
         if self.non_finite.settle(self._norm(model), self.state.global_step, self._over_processes):
             model.zero_grad(set_to_none=True)  # an optimiser changes no weight that has no gradient
             self.running.drop()
-        elif self.deepspeed is not None:
+            return False
+        if self.deepspeed is not None:
             self.deepspeed.step()
         self.running.settle(self._over_processes)
+        self.meter.join(self.step_meter)
+        return True
 
     @property
     def constants(self) -> dict[str, Any]:
@@ -185,7 +189,7 @@ class PreferenceTrainer(SharingTrainer):
             start += len(part)
             self._remember(record, part)
             with torch.no_grad():
-                self.meter.add(self._measures(record), self._weights(part))
+                self.step_meter.add(self._measures(record), self._weights(part))
         return loss
 
     def _whole_loss(self, record: Logps, rows: Rows) -> Tensor:
@@ -253,8 +257,11 @@ class PreferenceTrainer(SharingTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the metrics gathered since the last log to a training log line."""
+        if "train_loss" in logs:
+            steps = self.state.global_step - self._initial_global_step
+            logs = logs | {"train_loss": self.non_finite.run_loss(logs["train_loss"], steps)}
         if "loss" in logs:
-            logs = logs | self.meter.take(self.accelerator)
+            logs = logs | {"loss": self.non_finite.line_loss(logs["loss"])} | self.meter.take(self.accelerator)
             self.running.pull = self.running.pull or logs.get("watch/pull")
             logs |= {"beta": self.constants["beta"]} if self.args.beta_end is not None else {}
         super().log(logs, start_time)
