@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from penchant.logps import AdapterOff, FrozenCopy, Reference
+from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference, Uniform
+from penchant.training.adapters import is_trained
 
 if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
@@ -29,23 +30,22 @@ class Noise:
         signal: Root mean square margin in float32.
         dtype: The training type.
         beta: The method's scale, which makes rewards of nats; None where rewards are per token.
+        from_zero: Whether margins are 0 before the nudge, since policy and reference are one.
     """
 
     nats: float
     signal: float
     dtype: str
     beta: float | None
+    from_zero: bool = True
 
     def __str__(self) -> str:
         rewards = "" if self.beta is None else f" ({self.nats * self.beta:.2g} once scaled by beta)"
-        verdict = (
-            "; early margins and accuracies are mostly rounding, --dtype float32 shows them"
-            if self.nats > self.signal
-            else ""
-        )
+        early = "early margins and accuracies are mostly rounding, --dtype float32 shows them"
         return (
             f"{self.nats:.2g} nats{rewards} between margins in {self.dtype} and in float32, "
-            f"where a first step moves them by {self.signal:.2g}{verdict}"
+            f"{'where a first step moves them by' if self.from_zero else 'which are about'} {self.signal:.2g}"
+            f"{f'; {early}' if self.nats > self.signal else ''}"
         )
 
 
@@ -54,7 +54,19 @@ def noise_report(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | str
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     if parameters > _MOST_PARAMETERS:
         return f"not measured: it takes a float32 copy of {parameters:,} parameters"
+    if not (_without_reference(trainer) or _begins_at_zero(trainer)):
+        return "not measured: the reference is not the policy as it is before training"
     return measure_noise(trainer, rows)
+
+
+def _without_reference(trainer: PreferenceTrainer) -> bool:
+    return trainer.reference is None or isinstance(trainer.reference, Uniform)
+
+
+def _begins_at_zero(trainer: PreferenceTrainer) -> bool:
+    """Whether policy and reference are one before the first step."""
+    word = trainer.args.reference
+    return word == "initial" or word.startswith("store:") or (word == "adapter-off" and not is_trained(trainer.model))
 
 
 def measure_noise(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | None:
@@ -66,24 +78,26 @@ def measure_noise(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Noise | No
     memory while this runs.
 
     Args:
-        trainer: A trainer that has not taken a step.
+        trainer: A trainer that has not taken a step, without a reference or with the policy's own beginning as one.
         rows: A few token rows.
     """
     model = trainer.model
     dtype = model.get_input_embeddings().weight.dtype
     if dtype in (torch.float32, torch.float64):
         return None
-    reference: Reference | None = None
-    if trainer.reference is not None and not hasattr(model, "disable_adapter"):
-        reference = FrozenCopy(copy.deepcopy(model).float())
+    alone, reference = _without_reference(trainer), trainer.reference
+    before = None if alone or hasattr(model, "disable_adapter") else FrozenCopy(copy.deepcopy(model).float())
     with _nudged(model, trainer.args.learning_rate, trainer.args.seed):
-        low = _margins(trainer, model, trainer.reference, rows)
+        low = _margins(trainer, model, None if alone else reference, rows)
         exact_model = copy.deepcopy(model).float()
-        if trainer.reference is not None:
-            reference = reference or AdapterOff(exact_model)
-        exact = _margins(trainer, exact_model, reference, rows)
+    exact_reference: Reference | None = before
+    if isinstance(reference, OtherAdapter):
+        exact_reference = replace(reference, model=exact_model)
+    elif not alone and before is None:
+        exact_reference = AdapterOff(exact_model)
+    exact = _margins(trainer, exact_model, exact_reference, rows)
     beta = None if trainer.method.uses_lengths or trainer.args.length_normalize else trainer.constants.get("beta")
-    return Noise(_rms(low - exact), _rms(exact), str(dtype).removeprefix("torch."), beta)
+    return Noise(_rms(low - exact), _rms(exact), str(dtype).removeprefix("torch."), beta, from_zero=not alone)
 
 
 def _rms(values: Tensor) -> float:

@@ -148,7 +148,7 @@ def step_zero_gap(trainer: PreferenceTrainer, rows: list[Any]) -> float:
         with trainer._engaged():
             gaps.append(trainer.recorder.gap(trainer.model, part))
     trainer.model.train()
-    gap: float = max(gaps)
+    gap = float(torch.tensor(gaps).max())  # NaN where one is
     alike = trainer.args.reference == "initial" or trainer.args.reference.startswith("store:")
     if alike and not gap <= AGREEMENT:
         raise InputError(
