@@ -43,6 +43,15 @@ def test_groups_divide_the_pairs():
     assert result.ties == 1
 
 
+def test_ties_count_as_half_in_the_paired_verdict_too():
+    """A reference, whose margins are all 0, is right on half the pairs; one that is right on 45 of 100 is not worse."""
+    other = np.where(np.arange(100) < 45, 1.0, -1.0)
+    test = paired_test(rewards("base", np.zeros(100)), rewards("adapter", other), np.arange(100))
+    assert test.p_value is None and "bootstrap" in test.how
+    assert test.difference.value == pytest.approx(-0.05)
+    assert test.verdict == NOTHING_SHOWN
+
+
 def test_a_paired_test_shows_a_difference_only_where_there_is_one():
     generator = np.random.default_rng(1)
     base = generator.normal(0, 1, 400)

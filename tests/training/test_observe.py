@@ -76,6 +76,26 @@ def test_log_probs_before_and_after_are_the_models(run, tiny_model_folder, metho
         assert all(value > 0 for value in kept.facts.kl)
 
 
+def test_each_turn_of_a_conversation_is_a_row_of_its_own(tiny_model_folder, tmp_path):
+    ask, answer = ({"role": role, "content": text} for role, text in (("user", "A colour?"), ("assistant", "Red.")))
+    later = {"role": "assistant", "content": "Blue, or rather a very dark green."}
+    rows = [{"messages": [ask, answer, ask, later], "label": bool(k % 2)} for k in range(4)]
+    result = penchant.train(
+        model=str(tiny_model_folder),
+        data=rows,
+        method="kto",
+        turns="all",
+        batch_size=4,
+        max_steps=1,
+        use_cpu=True,
+        output_dir=tmp_path / "run",
+    )
+    kept = read_run(result.output_dir).rows
+    assert len(kept) == 8
+    assert len({(row.source, row.lengths[0]) for row in kept}) == 8
+    assert {row.prompt for row in kept} == {0, 1}
+
+
 def test_evaluation_rows_have_the_evaluations_numbers(run):
     result = run("dpo", eval_split=0.3)
     rows = read_run(result.output_dir).rows

@@ -166,11 +166,10 @@ def _show(result: CheckpointResult) -> None:
 
 
 def _show_test(test: PairedTest) -> None:
-    how = "paired bootstrap over prompts" if test.p_value is None else f"exact McNemar p = {test.p_value:.3g}"
     print(
         f"\n{test.second} against {test.first}: {test.verdict}\n"
         f"  accuracy {100 * test.difference.value:+.1f} points "
-        f"[{100 * test.difference.low:+.1f}, {100 * test.difference.high:+.1f}]; {how}; "
+        f"[{100 * test.difference.low:+.1f}, {100 * test.difference.high:+.1f}]; {test.how}; "
         f"{test.only_second} pairs right only here, {test.only_first} only there\n"
         f"  margin {test.margin_difference.value:+.4g} "
         f"[{test.margin_difference.low:+.4g}, {test.margin_difference.high:+.4g}]"

@@ -119,6 +119,11 @@ class PairedTest:
     margin_difference: Estimate
     verdict: str
 
+    @property
+    def how(self) -> str:
+        """What decides, in words."""
+        return "paired bootstrap over prompts" if self.p_value is None else f"exact McNemar p = {self.p_value:.3g}"
+
 
 def evaluate_rewards(rewards: Rewards, held_out: HeldOut) -> CheckpointResult:
     """All numbers of one checkpoint, each with a 95 % interval.
@@ -153,14 +158,15 @@ def evaluate_rewards(rewards: Rewards, held_out: HeldOut) -> CheckpointResult:
 def paired_test(first: Rewards, second: Rewards, prompts: Array) -> PairedTest:
     """Whether one checkpoint orders the pairs better than another.
 
-    The exact McNemar test where every prompt has one pair; where pairs share a prompt it does not hold, and the paired
-    bootstrap over prompts decides. A tie counts as half, and as wrong in McNemar's counts.
+    The exact McNemar test where every prompt has one pair and none is a tie; where pairs share a prompt, or a tie
+    counts as half, it does not hold, and the paired bootstrap over prompts decides.
     """
     bootstrap = ClusterBootstrap(prompts)
     right_first, right_second = first.margins > 0, second.margins > 0
     only_first = int(np.count_nonzero(right_first & ~right_second))
     only_second = int(np.count_nonzero(right_second & ~right_first))
-    p_value = None if bootstrap.clustered else mcnemar(only_first, only_second)
+    ties = bool(((first.margins == 0) | (second.margins == 0)).any())
+    p_value = None if bootstrap.clustered or ties else mcnemar(only_first, only_second)
     difference = bootstrap.ratio(second.right - first.right)
     margins = bootstrap.ratio(second.margins - first.margins)
     shown = p_value < _ALPHA if p_value is not None else difference.low > 0 or difference.high < 0

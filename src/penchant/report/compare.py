@@ -146,11 +146,10 @@ def _tests(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
             found.append(f"{name} and {names[0]} were not measured on the same rows, so they are not tested.")
             continue
         test = paired_test(rewards_of(names[0], of_first), rewards_of(name, rows), prompts_of(of_first))
-        how = "paired bootstrap over prompts" if test.p_value is None else f"exact McNemar p = {test.p_value:.3g}"
         low, high = (f"{100 * bound:+.1f}" for bound in (test.difference.low, test.difference.high))
         found.append(
             f"{name} against {names[0]}: {test.verdict}; {100 * test.difference.value:+.1f} points of accuracy "
-            f"({low} to {high}), {how}, {len(rows):,} pairs."
+            f"({low} to {high}), {test.how}, {len(rows):,} pairs."
         )
     return found
 

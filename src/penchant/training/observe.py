@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from penchant.diagnostics import by_answer
 from penchant.evaluation.sample import generate
 from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference
+from penchant.logps.store import address
 from penchant.records import TokenAnswer, TokenList, TokenPair
 from penchant.report import record
 from penchant.spool import Chosen
@@ -26,7 +27,8 @@ from penchant.training.adapters import is_trained
 from penchant.training.microbatch import cut
 from penchant.training.trainer import PreferenceTrainer
 
-Key = tuple[str, bool | None]
+Key = tuple[str, bool | None, bytes]
+"""A row's place in the data, its label, and its tokens: several turns of a conversation have one place."""
 _MOST_ROWS, _MOST_KL, _MOST_SHOWN, _MOST_POINTS = 256, 32, 4, 20
 _MOST_ANSWERS = 6
 """Of a list, token by token: the best rated and the worst rated."""
@@ -108,14 +110,13 @@ class Observer(TrainerCallback):
             return None
         if self.trainer.sharded:  # which rows go through the model next is decided once
             rows = broadcast_object_list([rows])[0]
-        self._write(record.ROWS, "", rows)
+        self._write(record.ROWS, "", list(rows.values()))
         note = "" if self._starts else "log-ratios are against the model that training began with"
         best, worst = self._extremes(rows)
         of_kl = self._sample[: self._few(40, 4, _MOST_KL)] if self._start is not None else []
         seen = self._timed(lambda: self._see([*best, *worst, *of_kl]))
-        rewards = {(row.source, row.label): row.rewards for row in rows}
         shown = [
-            self._token_row(kind, row, seen[_key(row)], rewards[_key(row)])
+            self._token_row(kind, row, seen[_key(row)], rows[_key(row)].rewards)
             for kind, some in (("best", best), ("worst", worst))
             for row in some
         ]
@@ -152,35 +153,35 @@ class Observer(TrainerCallback):
     def _measure(self, rows: Sequence[Any]) -> dict[Key, record.Row]:
         return _as_rows(self.trainer, self.trainer.measured(list(rows)), self._starts)
 
-    def _after(self) -> list[record.Row]:
+    def _after(self) -> dict[Key, record.Row]:
         """Every row with its log-probs after training, in the order of the data, gathered over the processes."""
         trainer = self.trainer
         if not self._rows:
-            return []
+            return {}
         if self._of == "held-out":
             found = dict(gather_object(list(_as_rows(trainer, trainer.evaluated, self._starts).items())))
         else:
             found = self._measure(self._sample)
         prompts: dict[tuple[int, ...], int] = {}
-        rows = []
+        rows = {}
         for row in self._rows:
-            one = found.get(_key(row))
+            key = _key(row)
+            one = found.get(key)
             if one is None:
                 continue
             one.prompt = prompts.setdefault(tuple(row.prompt_ids), len(prompts))
-            if _key(row) in self._before:
-                start = self._before[_key(row)]
+            if key in self._before:
+                start = self._before[key]
                 one.before, one.start_rewards = start.after, start.rewards
-            rows.append(one)
+            rows[key] = one
         return rows
 
-    def _extremes(self, rows: Sequence[record.Row]) -> tuple[list[Any], list[Any]]:
+    def _extremes(self, rows: Mapping[Key, record.Row]) -> tuple[list[Any], list[Any]]:
         """The rows with the best and the worst rewards, among those whose start can be known."""
         by_key = {_key(row): row for row in self._rows}
-        keys = [(row.source, row.label) for row in rows]
         ranked = [
             (_merit(row), by_key[key])
-            for row, key in zip(rows, keys, strict=True)
+            for key, row in rows.items()
             if self._start is not None or key in self._start_tokens
         ]
         ranked.sort(key=lambda pair: pair[0])
@@ -289,7 +290,8 @@ def _rounded(values: Sequence[float]) -> list[float]:
 
 
 def _key(row: Any) -> Key:
-    return record.plain(row.source), row.label if isinstance(row, TokenAnswer) else None
+    label = row.label if isinstance(row, TokenAnswer) else None
+    return record.plain(row.source), label, address(row.prompt_ids, list(itertools.chain(*_answers(row))))
 
 
 def _answers(row: Any) -> list[list[int]]:
