@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from tests_support import write_jsonl
+from tokenizers.processors import TemplateProcessing
 
 from penchant.errors import InputError
 from penchant.evaluation.prompts import read_prompts
+from penchant.evaluation.sample import Answer
 from penchant.evaluation.sampling import SampleSettings, sample_to_file
 from penchant.models import load_model
+from penchant.tokens import PromptStyle, prompt_ids
 
 SETTINGS = SampleSettings(samples=2, max_new_tokens=6, temperature=1.0, batch_size=3, seed=5)
 
@@ -37,6 +40,29 @@ def test_other_settings_do_not_mix_into_a_file(tmp_path, tiny_model_folder, prom
     sample_to_file(loaded, prompts, tmp_path / "a.jsonl", SETTINGS)
     with pytest.raises(InputError, match="other settings"):
         sample_to_file(loaded, prompts, tmp_path / "a.jsonl", SampleSettings(samples=2, max_new_tokens=7))
+    with pytest.raises(InputError, match="other settings"):
+        sample_to_file(load_model(str(tiny_model_folder), dtype="bfloat16"), prompts, tmp_path / "a.jsonl", SETTINGS)
+
+
+def test_prompts_are_tokenised_as_training_does(tmp_path, tiny_model_folder):
+    """A tokenizer that ends a plain text with its end-of-sequence token: the answer comes before that."""
+    loaded = load_model(str(tiny_model_folder))
+    tokenizer, seen = loaded.tokenizer, []
+    end = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"$A {end}", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    prompt = read_prompts(write_jsonl(tmp_path / "p.jsonl", [{"prompt": "Why?"}]))
+
+    def draw(batch, seed):
+        seen.extend(batch)
+        return [Answer("Because.", 1, True) for _ in batch]
+
+    settings = SampleSettings(max_new_tokens=4, chat_template="none")
+    sample_to_file(loaded, prompt, tmp_path / "o.jsonl", settings, draw=draw)
+    (trained,) = prompt_ids(["Why?"], PromptStyle.of(tokenizer, "none"))
+    assert seen == [trained]
+    assert tokenizer.eos_token_id not in trained
 
 
 def test_a_foreign_file_is_not_appended_to(tmp_path, tiny_model_folder, prompts):

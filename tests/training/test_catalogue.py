@@ -192,7 +192,7 @@ def test_a_margin_is_taken_from_the_score(trainers, tiny_tokenizer, name):
 def test_the_model_card_marks_a_default_that_no_source_confirms(tmp_path):
     for constants, told in (({}, "beta=0.1? (?: a default"), ({"beta": 0.1}, "beta=0.1, by penchant")):
         config = PreferenceConfig(output_dir=str(tmp_path), method="minor_dpo", use_cpu=True, constants=constants)
-        write_card(tmp_path, config, {}, "penchant train")
+        write_card(tmp_path, get_method("minor_dpo"), config, {}, "penchant train")
         assert told in (tmp_path / "README.md").read_text()
 
 

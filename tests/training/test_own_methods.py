@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tests_support import write_jsonl
+from transformers import TrainerCallback
 
 import penchant
 from penchant import InputError
@@ -85,6 +86,18 @@ def test_a_loss_of_ones_own_trains_as_the_methods_it_equals(tmp_path, file, tiny
         assert found == pytest.approx(expected, rel=1e-4), name
         assert "Trained with" in (result.output_dir / "README.md").read_text()
         json.loads((result.output_dir / "environment.json").read_text())
+
+
+def test_a_file_that_is_edited_or_lost_meanwhile_changes_nothing(tmp_path, file, tiny_model_folder, pairs_file):
+    class Edit(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            file.write_text("nothing of use") if state.global_step == 1 else file.unlink(missing_ok=True)
+
+    expected, _ = losses(tmp_path, "dpo", "dpo", tiny_model_folder, pairs_file)
+    options = {"callbacks": [Edit()], "micro_batch_size": 1, "report": True}
+    found, result = losses(tmp_path, "row", f"{file}:by_row", tiny_model_folder, pairs_file, **options)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert "by_row" in (result.output_dir / "README.md").read_text()
 
 
 def test_constants_of_ones_own_loss_are_options(tmp_path, file, tiny_model_folder, pairs_file):

@@ -88,23 +88,21 @@ def sample(
 
 def _load(model: str, settings: Any, dtype: str, engine: str, trust_remote_code: bool) -> tuple[Any, Any]:
     """The model; with vLLM, its tokenizer alone and a way to draw."""
-    from penchant.models import LoadedModel, load_model
+    from penchant.models import LoadedModel, load_model, load_tokenizer
 
     if engine == "transformers":
         loaded = load_model(model, dtype=dtype, trust_remote_code=trust_remote_code)
         print(f"model      {loaded.description}")
         return loaded, None
-    from transformers import AutoTokenizer
-
     if (Path(model) / "adapter_config.json").is_file() or model.endswith(".gguf"):
         fix = "Merge it into a folder of weights, or leave --engine out"
         raise InputError("vLLM is given whole models here, no adapters and no GGUF files", where=model, fix=fix)
     from penchant.evaluation.sampling import draw_with_vllm
     from penchant.tokens import PromptStyle
 
-    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=trust_remote_code)
+    tokenizer = load_tokenizer(model, trust_remote_code=trust_remote_code)
     style = PromptStyle.of(tokenizer, settings.chat_template)
-    return LoadedModel(None, tokenizer, f"{model} (vLLM)", model), draw_with_vllm(
+    return LoadedModel(None, tokenizer, f"{model} (vLLM, {dtype})", model), draw_with_vllm(
         model, style.end_of_turn, settings, dtype=dtype, trust_remote_code=trust_remote_code
     )
 

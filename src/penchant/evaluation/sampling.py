@@ -15,12 +15,12 @@ from penchant.evaluation.ledger import Ledger
 from penchant.evaluation.prompts import PromptSet, digest, plain, prompt_key
 from penchant.evaluation.sample import generate
 from penchant.models import LoadedModel
-from penchant.tokens import PromptStyle
+from penchant.tokens import PromptStyle, prompt_ids
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSettings:
-    """How answers are drawn. Everything here and the prompts together decide every answer."""
+    """How answers are drawn. All of it, the model with its number type and the prompts together decide every answer."""
 
     samples: int = 1
     max_new_tokens: int = 256
@@ -90,7 +90,7 @@ def sample_to_file(
         InputError: if the file holds answers of other settings, or a model or prompt is wrong.
     """
     style = PromptStyle.of(loaded.tokenizer, settings.chat_template)
-    key = digest(loaded.name, asdict(settings), sorted(map(prompt_key, prompts.prompts)))
+    key = digest(loaded.name, loaded.description, asdict(settings), sorted(map(prompt_key, prompts.prompts)))
     ledger = Ledger(output, lambda row: f"{row['prompt_key']}/{row['sample']}")
     for row in ledger.rows.values():
         if row.get("run") != key:
@@ -118,9 +118,8 @@ def sample_to_file(
 def _jobs(prompts: PromptSet, style: PromptStyle, settings: SampleSettings) -> tuple[list[_Job], list[str]]:
     """One job per prompt and sample, the longest first, so that what does not fit in memory shows at once."""
     jobs, too_long = [], []
-    for prompt, source in zip(prompts.prompts, prompts.sources, strict=True):
-        text = style.render(prompt, source)
-        ids = style.tokenizer(text, add_special_tokens=not style.chat)["input_ids"]
+    texts = [style.render(prompt, source) for prompt, source in zip(prompts.prompts, prompts.sources, strict=True)]
+    for prompt, source, ids in zip(prompts.prompts, prompts.sources, prompt_ids(texts, style), strict=True):
         if len(ids) > settings.max_prompt_tokens:
             too_long.append(source)
             continue

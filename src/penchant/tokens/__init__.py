@@ -4,7 +4,7 @@ from penchant.tokens.cache import TokenCache
 from penchant.tokens.encode import Encoding, encode_answers, encode_pairs
 from penchant.tokens.lists import encode_lists
 from penchant.tokens.template import PromptStyle
-from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, tokenise
+from penchant.tokens.tokenise import EncodeSettings, Tokenised, fit, prompt_ids, tokenise
 
 __all__ = [
     "EncodeSettings",
@@ -16,5 +16,6 @@ __all__ = [
     "encode_lists",
     "encode_pairs",
     "fit",
+    "prompt_ids",
     "tokenise",
 ]

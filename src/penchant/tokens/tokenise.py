@@ -51,7 +51,7 @@ def tokenise(prompts: Sequence[str], answers: Sequence[Sequence[str]], style: Pr
     swallows white space, which is the answer's, and where the answer spells out the end-of-turn token, which stays
     text there.
     """
-    heads = _encode(prompts, style)
+    heads = prompt_ids(prompts, style)
     contexts = _contexts(prompts, heads, style)
     sides = [_ends(contexts, side, style) for side in zip(*answers, strict=True)]
     rows = zip(heads, zip(*sides, strict=True), strict=True)
@@ -77,8 +77,11 @@ def fit(row: Tokenised, settings: EncodeSettings, style: PromptStyle) -> tuple[l
     return [*start, *prompt[len(start) - room :]], answers
 
 
-def _encode(texts: Sequence[str], style: PromptStyle) -> list[list[int]]:
-    """A rendered template brings its own beginning-of-sequence token; plain text gets the tokenizer's."""
+def prompt_ids(texts: Sequence[str], style: PromptStyle) -> list[list[int]]:
+    """Rendered prompts as tokens that an answer can follow.
+
+    A template brings its own beginning-of-sequence token; plain text gets the tokenizer's, and none that ends it.
+    """
     encoded = ids_of(style.tokenizer, texts, special=not style.chat)
     if style.chat:
         return encoded
@@ -96,7 +99,7 @@ def _contexts(prompts: Sequence[str], heads: list[list[int]], style: PromptStyle
     if not any(starts):
         return list(zip(prompts, heads, strict=True))
     tails = [prompt[start:] for prompt, start in zip(prompts, starts, strict=True)]
-    ids = _encode(tails, style)
+    ids = prompt_ids(tails, style)
     return [
         (tail, short) if short and head[-len(short) :] == short else (prompt, head)
         for prompt, head, tail, short in zip(prompts, heads, tails, ids, strict=True)
@@ -108,7 +111,7 @@ def _ends(
 ) -> list[tuple[list[int], bool]]:
     """One answer's tokens for each prompt, and whether it would have merged with it."""
     texts = [style.complete(answer) for answer in answers]
-    whole = _encode([before + text for (before, _), text in zip(contexts, texts, strict=True)], style)
+    whole = prompt_ids([before + text for (before, _), text in zip(contexts, texts, strict=True)], style)
     ending = style.tokenizer.convert_ids_to_tokens(style.end_of_turn)
     swallowing = {number for number, token in style.tokenizer.added_tokens_decoder.items() if token.rstrip}
     ends = []

@@ -157,7 +157,7 @@ class PreferenceConfig(TrainingArguments):
     def __post_init__(self) -> None:
         method = get_method(self.method)
         check_trainable(method)
-        self.constants = {name: self.constants[name] for name in self.constants}
+        self.constants = dict(self.constants)
         method.with_constants(self.constants)
         self._check_reference(method)
         self._check_switches(method)

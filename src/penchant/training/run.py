@@ -156,7 +156,7 @@ def train(
         for line in alarms.summary():
             say(f"alarm      {line}")
         facts |= results(trainer.state.log_history, len(eval_rows))
-        _save(trainer, folder, lambda: write_card(folder, config, facts, command), kept, say)
+        _save(trainer, folder, lambda: write_card(folder, trainer.method, config, facts, command), kept, say)
     history = trainer.state.log_history
     return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)
 

@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 
 import penchant
 from penchant.errors import InputError
-from penchant.objectives import Method, get_method
+from penchant.objectives import Method
 from penchant.objectives.catalogue import MEANING, mark, shown
 from penchant.training.checkpoints import checkpoints, write_whole
 from penchant.training.config import PreferenceConfig
@@ -111,10 +111,9 @@ def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, An
     write_whole(folder / "environment.json", json.dumps(environment, indent=2) + "\n")
 
 
-def write_card(folder: Path, config: PreferenceConfig, facts: Mapping[str, str], command: str) -> None:
+def write_card(folder: Path, method: Method, config: PreferenceConfig, facts: Mapping[str, str], command: str) -> None:
     """The model card: what was trained on what, how, and the exact command."""
-    method = get_method(config.method)
-    values = config.full_constants
+    values = method.with_constants(config.constants)
     marks = {name: mark(method.name, name) if name not in config.constants else "" for name in values}
     constants = "".join(f", {shown(name)}={value}{marks[name]}" for name, value in values.items())
     constants += f" ({MEANING})" if any(marks.values()) else ""

@@ -75,6 +75,7 @@ class PreferenceTrainer(SharingTrainer):
         callbacks: Sequence[Any] | None = None,
     ) -> None:
         self.method = settled(get_method(args.method), partial(torch.tensor, dtype=torch.float64, requires_grad=True))
+        self.estimates_z_ref = args.estimates_z_ref  # asked once: a method may be a file that is edited meanwhile
         self.running = Running()
         self.evaluated: list[tuple[Rows, Logps]] = []
         if args.disable_dropout:
@@ -161,7 +162,7 @@ class PreferenceTrainer(SharingTrainer):
     @property
     def constants(self) -> dict[str, Any]:
         """The method's constants at this step: beta may be on its way."""
-        constants: dict[str, Any] = self.args.full_constants
+        constants: dict[str, Any] = self.method.with_constants(self.args.constants)
         if self.args.beta_end is not None:
             done = self.state.global_step / max(1, self.state.max_steps - 1)
             constants["beta"] += (self.args.beta_end - constants["beta"]) * min(1.0, done)
@@ -320,7 +321,7 @@ class PreferenceTrainer(SharingTrainer):
         on from its prompts; several make a pass of their own, which leaves the reference's log-probs behind.
         """
         per_token = self.args.length_normalize
-        if not self.args.estimates_z_ref:
+        if not self.estimates_z_ref:
             fixed = torch.tensor(self.args.fixed_z_ref or 0.0, device=self.args.device)
             yield from (self.recorder.record(model, part, fixed) for part in parts)
         elif len(parts) == 1:

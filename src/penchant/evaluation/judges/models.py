@@ -82,7 +82,8 @@ class RewardJudge(_Model):
         self.name = name
         self._tokenizer, self._model = _load_classifier(name, settings)
         self._chat = settings.chat_template == "auto" and self._tokenizer.chat_template is not None
-        self.identity = digest("reward", hash_weights(self._model), self._chat, settings.dtype)
+        template = self._tokenizer.chat_template if self._chat else None
+        self.identity = digest("reward", hash_weights(self._model), template, settings.dtype)
         self._most = self._limit(self._model)
 
     def _encode(self, question: Question) -> list[int] | str:
@@ -165,7 +166,8 @@ class ImplicitJudge(_Model):
         self._most = self._limit(self._models[0].model)
         self.name = f"{self._method.name} reward of {name}" + (f" over {reference}" if len(names) > 1 else "")
         hashes = [hash_weights(one.model) for one in self._models]
-        kept = (self._method.name, self._method.per_token, settings.dtype, settings.chat_template)
+        template = tokenizer.chat_template if self._style.chat else None
+        kept = (self._method.name, self._method.per_token, settings.dtype, template)
         self.identity = digest("implicit", hashes, kept, self._constants)
 
     def _load(self, name: str) -> LoadedModel:
