@@ -136,6 +136,14 @@ def test_the_command_samples_models(here, capsys, tiny_model_folder):
         (["a.jsonl", "a.jsonl", "--judge", "rules.py:more"], "both sides are the same"),
         (["a.jsonl", "model", "--judge", "rules.py:more"], "a model needs prompts"),
         (["a.jsonl", "b.jsonl", "--judge", "rules.py:more", "--beta", "1"], "--beta says nothing to this judge"),
+        (
+            ["a.jsonl", "b.jsonl", "--judge", "rules.py:more", "--dtype", "float64"],
+            "--dtype says nothing to this judge",
+        ),
+        (
+            ["a.jsonl", "b.jsonl", "--judge", "rules.py:more", "--samples", "2"],
+            "--samples is given, and both sides are",
+        ),
         (["a.jsonl", "none.jsonl", "--judge", "rules.py:more"], "none.jsonl: no such file"),
     ],
 )

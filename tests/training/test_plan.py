@@ -193,6 +193,28 @@ def test_rows_are_those_of_the_method(tiny_model_folder, tmp_path, capsys):
         assert f"of each of {answers}\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["--" + name, "0"] for name in ("rows", "batch-size", "prompt-tokens", "micro-batch-tokens", "lora-r")),
+        ["--num-train-epochs", "nan"],
+        ["--num-train-epochs", "0"],
+        ["--dtype", "foo"],
+        ["--reference-bits", "3"],
+        ["--gpu", "h100", "--gpus", "0"],
+        ["--gpus", "2"],
+        ["--max-length", "99"],
+        ["--data", "pairs.jsonl", "--rows", "5"],
+    ],
+)
+def test_what_cannot_be_planned_costs_a_line_or_a_box(tiny_model_folder, capsys, wrong):
+    with pytest.raises(SystemExit, match="[12]"):
+        main(["plan", str(tiny_model_folder), *wrong])
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert wrong[-2].lstrip("-") in told
+
+
 def test_every_run_begins_with_its_plan(tiny_model_folder, pairs_file, tmp_path, capsys):
     settings = {"model": str(tiny_model_folder), "data": str(pairs_file), "max_steps": 1, "use_cpu": True}
     kept = []

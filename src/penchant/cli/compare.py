@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from penchant.cli.idle import refuse_idle
 from penchant.cli.judge import JudgeOptions, progress, verdict_lines
 from penchant.errors import InputError
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 _FILES = (".jsonl", ".ndjson", ".json", ".parquet")
 _SHOWN = 600
+_DRAWING: Mapping[str, Any] = MappingProxyType(
+    {"samples": 1, "max_new_tokens": 256, "temperature": 0.7, "seed": 0, "batch_size": 32}
+)
 
 
 def compare(
@@ -26,11 +31,11 @@ def compare(
     options: JudgeOptions,
     prompts: Path | None = None,
     output: Path = Path("runs/compare"),
-    samples: int = 1,
-    max_new_tokens: int = 256,
-    temperature: float = 0.7,
-    seed: int = 0,
-    batch_size: int = 32,
+    samples: int | None = None,
+    max_new_tokens: int | None = None,
+    temperature: float | None = None,
+    seed: int | None = None,
+    batch_size: int | None = None,
     json: bool = False,
 ) -> None:
     """Win rate of one model over another, with its interval and at equal answer lengths.
@@ -48,15 +53,15 @@ def compare(
     output
         A folder for sampled answers, every match, and the numbers.
     samples
-        Answers per prompt that a model gives.
+        Answers per prompt that a model gives. [default: 1]
     max_new_tokens
-        Where a model's answer that does not end is cut.
+        Where a model's answer that does not end is cut. [default: 256]
     temperature
-        Of the sampling; 0 takes the most probable token.
+        Of the sampling; 0 takes the most probable token. [default: 0.7]
     seed
-        Fixes the answers.
+        Fixes the answers. [default: 0]
     batch_size
-        Answers drawn at once.
+        Answers drawn at once. [default: 32]
     json
         Print the numbers as JSON.
     """
@@ -67,15 +72,15 @@ def compare(
 
     if first == second:
         raise InputError("both sides are the same", got=first, fix="Give two files or models")
-    judge, cache = options.open()
-    drawing = {
-        "samples": samples,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "seed": seed,
-        "batch_size": batch_size,
-        "chat_template": options.chat_template,
-    }
+    models = [name for name in (first, second) if not _is_file(name)]
+    judge, cache = options.open(samples=bool(models))
+    given = {"samples": samples, "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+    given |= {"batch_size": batch_size}
+    if not models:
+        words = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
+        refuse_idle(words, "is given, and both sides are files of answers", "Leave it out, or name a model")
+    drawing = dict(_DRAWING) | {name: value for name, value in given.items() if value is not None}
+    drawing["chat_template"] = options.chat_template
     one = _answers(first, prompts, output / "first.jsonl", drawing, options, quiet=json)
     other = _answers(second, prompts, output / "second.jsonl", drawing, options, quiet=json)
     result, found = compare_answers(
@@ -99,7 +104,7 @@ def _answers(
     from penchant.evaluation.prompts import prompt_key, read_prompts
 
     asked = read_prompts(prompts) if prompts is not None else None
-    if Path(name).suffix.lower() in _FILES:
+    if _is_file(name):
         found = read_answers([name])
     elif asked is None:
         raise InputError("a model needs prompts to answer", got=name, fix="Give --prompts, or a file of answers")
@@ -120,6 +125,10 @@ def _answers(
         return found
     wanted = {prompt_key(prompt) for prompt in asked.prompts}
     return {key: one for key, one in found.items() if key in wanted}
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix.lower() in _FILES
 
 
 def _sampled(name: str) -> Any:

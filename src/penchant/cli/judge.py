@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = ("time_limit", "retries", "jobs")
 _IMPLICIT = ("reference", "method", "beta")
+_MODEL = ("chat_template", "dtype", "trust_remote_code")
 
 
 @Parameter(name="*")
@@ -74,9 +75,9 @@ class JudgeOptions:
     dtype: str = "float32"
     trust_remote_code: bool = False
 
-    def open(self) -> tuple[Judge, VerdictCache]:
-        """The judge and the cache."""
-        self._refuse_foreign()
+    def open(self, *, samples: bool = False) -> tuple[Judge, VerdictCache]:
+        """The judge and the cache; ``samples``: whether models are loaded by the same options to answer."""
+        self._refuse_foreign(samples)
         from penchant.evaluation.judges import judge_named
         from penchant.evaluation.judges.cache import VerdictCache
         from penchant.evaluation.judges.question import ModelSettings, Patience
@@ -98,10 +99,11 @@ class JudgeOptions:
         judge = judge_named(self.judge, mode=self.mode, patience=patience, models=models)
         return judge, VerdictCache(self.cache)
 
-    def _refuse_foreign(self) -> None:
+    def _refuse_foreign(self, samples: bool) -> None:
         """An option of another kind of judge would be ignored."""
         model, implicit = self.judge.startswith(("reward:", "implicit:")), self.judge.startswith("implicit:")
-        foreign = {name for name in _PROGRAM if model} | {name for name in _IMPLICIT if not implicit}
+        foreign = set(_PROGRAM if model else ("max_length",)) | set(() if implicit else _IMPLICIT)
+        foreign |= set(() if model or samples else _MODEL)
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in foreign and value != field.default:

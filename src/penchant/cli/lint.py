@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
+from penchant.cli.idle import refuse_idle
 from penchant.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ def lint(
         check_writable(fix, "--fix")
     of_model: dict[str, object] = {"--reward": reward or None, "--trust-remote-code": trust_remote_code}
     of_model |= {"--max-length": max_length, "--truncation": truncation, "--chat-template": chat_template}
-    _check_used(of_model, "--model", model is not None)
-    _check_used({"--reward-pairs": reward_pairs}, "--reward", reward)
+    if model is None:
+        refuse_idle(of_model, "is given without --model")
+    if not reward:
+        refuse_idle({"--reward-pairs": reward_pairs}, "is given without --reward")
     pairs = (_REWARD_PAIRS if reward_pairs is None else reward_pairs) if reward else None
     examiners = _examiners(model, pairs, max_length, truncation, chat_template, trust_remote_code)
     held_out = read_rows(eval, format) if eval else None
@@ -103,13 +106,6 @@ def lint(
     if fail_on != "never" and report.worst is not None and report.worst >= Severity[fail_on.upper()]:
         sys.stdout.flush()
         sys.exit(1)
-
-
-def _check_used(options: dict[str, object], needed: str, given: bool) -> None:
-    """See that no option is given that would be passed over, because the one it belongs to is not."""
-    for name, value in options.items():
-        if not given and value is not None:
-            raise InputError(f"{name} is given without {needed}", fix="Give both or neither")
 
 
 def _examiners(

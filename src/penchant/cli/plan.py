@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from cyclopts import Parameter, validators
+
+from penchant.cli.idle import refuse_idle
 from penchant.cli.train import require_training
-from penchant.errors import InputError
+
+if TYPE_CHECKING:
+    from penchant.objectives import Method
+    from penchant.training.plan import Rows
+
+_ASSUMED = {"rows": 10_000, "prompt_tokens": 256, "answer_tokens": 256}
+_MAX_LENGTH = 1024
+_SOME = Parameter(validator=validators.Number(gte=1))
+
+
+def _finite(_: Any, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError("Must be a number above 0.")
 
 
 def plan(
@@ -16,19 +34,19 @@ def plan(
     data: Path | None = None,
     method: str = "dpo",
     gpu: str | None = None,
-    gpus: int = 1,
-    rows: int = 10_000,
-    prompt_tokens: int = 256,
-    answer_tokens: int = 256,
+    gpus: Annotated[int, _SOME] = 1,
+    rows: Annotated[int | None, _SOME] = None,
+    prompt_tokens: Annotated[int | None, _SOME] = None,
+    answer_tokens: Annotated[int | None, _SOME] = None,
     lora: bool = True,
-    lora_r: int = 16,
-    dtype: str = "bfloat16",
-    batch_size: int = 16,
-    micro_batch_tokens: int = 1024,
-    num_train_epochs: float = 1.0,
-    max_length: int = 1024,
+    lora_r: Annotated[int, _SOME] = 16,
+    dtype: Literal["bfloat16", "float16", "float32", "float64"] = "bfloat16",
+    batch_size: Annotated[int, _SOME] = 16,
+    micro_batch_tokens: Annotated[int, _SOME] = 1024,
+    num_train_epochs: Annotated[float, Parameter(validator=_finite)] = 1.0,
+    max_length: Annotated[int | None, _SOME] = None,
     reference_store: bool = False,
-    reference_bits: int | None = None,
+    reference_bits: Literal[4, 8] | None = None,
     gradient_checkpointing: bool = False,
     trust_remote_code: bool = False,
 ) -> None:
@@ -49,11 +67,11 @@ def plan(
     gpus
         How many of them.
     rows
-        Rows of data, where no file is given.
+        Rows of data, where no file is given. [default: 10,000]
     prompt_tokens
-        Tokens of a prompt, where no file is given.
+        Tokens of a prompt, where no file is given. [default: 256]
     answer_tokens
-        Tokens of each answer, where no file is given.
+        Tokens of each answer, where no file is given. [default: 256]
     lora
         Train an adapter (--lora) or all weights (--no-lora).
     lora_r
@@ -67,7 +85,7 @@ def plan(
     num_train_epochs
         Passes over the data.
     max_length
-        Most tokens of prompt and answer, with --data.
+        Most tokens of prompt and answer, with --data. [default: 1024]
     reference_store
         Reference log-probs are computed before training.
     reference_bits
@@ -79,23 +97,24 @@ def plan(
     """
     require_training()
     from penchant.objectives import get_method
-    from penchant.training.plan import GPUS, Rows, empty_model, make_plan
+    from penchant.training.plan import empty_model, make_plan, room_of
 
-    if gpu is not None and gpu not in GPUS:
-        raise InputError(f"no GPU {gpu!r} is known", fix=f"Known: {', '.join(GPUS)}")
+    if gpu is None:
+        refuse_idle({"--gpus": gpus if gpus > 1 else None}, "is given without --gpu")
+    else:
+        room_of(gpu)
     chosen = get_method(method)
+    assumed = {"rows": rows, "prompt_tokens": prompt_tokens, "answer_tokens": answer_tokens}
     if data is None:
-        answers = [answer_tokens] * {"pairs": 2, "answers": 1, "lists": 4}[chosen.data]
-        aside = answer_tokens if "z_ref" in chosen.inputs else 0
-        counted = replace(Rows.of([(prompt_tokens, answers, aside)]), count=rows)
-        print(
-            f"assumed    {rows:,} rows, {prompt_tokens} tokens of prompt, {answer_tokens} of each of "
-            f"{len(answers)} answer{'s' * (len(answers) > 1)}"
-        )
+        refuse_idle({"--max-length": max_length}, "is given without --data")
+        counted = _assumed(chosen, assumed, print)
     else:
         from penchant.training.plan_rows import rows_of_file
 
-        counted = rows_of_file(str(data), model, chosen, max_length, print, trust_remote_code=trust_remote_code)
+        words = {f"--{name.replace('_', '-')}": value for name, value in assumed.items()}
+        refuse_idle(words, "and --data are both given", "The file's rows are counted: leave it out")
+        longest = max_length or _MAX_LENGTH
+        counted = rows_of_file(str(data), model, chosen, longest, print, trust_remote_code=trust_remote_code)
         print(f"counted    {counted.count:,} rows, {counted.tokens:.0f} tokens on average, {counted.longest} at most")
     empty = empty_model(model, rank=lora_r if lora else None, trust_remote_code=trust_remote_code)
     made = make_plan(
@@ -115,3 +134,16 @@ def plan(
     )
     for line in made.report(gpu, gpus):
         print(f"plan       {line}")
+
+
+def _assumed(method: Method, given: dict[str, int | None], say: Callable[[str], None]) -> Rows:
+    """Rows of one length."""
+    from penchant.training.plan import Rows
+
+    rows, prompt, answer = (_ASSUMED[name] if value is None else value for name, value in given.items())
+    answers = [answer] * {"pairs": 2, "answers": 1, "lists": 4}[method.data]
+    say(
+        f"assumed    {rows:,} rows, {prompt} tokens of prompt, {answer} of each of "
+        f"{len(answers)} answer{'s' * (len(answers) > 1)}"
+    )
+    return replace(Rows.of([(prompt, answers, answer if "z_ref" in method.inputs else 0)]), count=rows)

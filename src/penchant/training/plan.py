@@ -199,9 +199,7 @@ class Plan:
         Raises:
             InputError: if no such GPU is known.
         """
-        if gpu not in GPUS:
-            raise InputError(f"no GPU {gpu!r} is known", fix=suggest(gpu, GPUS, listed="See docs/scale.md"))
-        rate, room = GPUS[gpu]
+        rate, room = room_of(gpu)
         seconds = self.steps * self.operations / (rate * EFFICIENCY * processes)
         many = f"{processes} of {gpu}" if processes > 1 else gpu
         lines = [f"{_duration(seconds)} on {many}, at {EFFICIENCY:.0%} of its stated {rate / 1e12:.0f} TFLOP/s"]
@@ -226,7 +224,18 @@ class Plan:
         return "; ".join(advice[name] for name in ordered[:3] if name in advice)
 
 
-def empty_model(name: str, *, rank: int | None, targets: str = "all-linear", trust_remote_code: bool = False) -> Any:
+def room_of(gpu: str) -> tuple[float, int]:
+    """A GPU's operations a second, as stated, and its memory in GB.
+
+    Raises:
+        InputError: if no such GPU is known.
+    """
+    if gpu not in GPUS:
+        raise InputError(f"no GPU {gpu!r} is known", fix=suggest(gpu, GPUS, listed=f"Known: {', '.join(GPUS)}"))
+    return GPUS[gpu]
+
+
+def empty_model(name: str, *, rank: int | None, trust_remote_code: bool = False) -> Any:
     """A model without weights, from its config, with an adapter if a rank is given.
 
     Raises:
@@ -242,9 +251,7 @@ def empty_model(name: str, *, rank: int | None, targets: str = "all-linear", tru
             if rank is not None:
                 from peft import LoraConfig, get_peft_model
 
-                names: Any = targets if targets == "all-linear" else [one.strip() for one in targets.split(",")]
-                lora = LoraConfig(r=rank, target_modules=names, task_type="CAUSAL_LM")
-                model = get_peft_model(model, lora)
+                model = get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
     except Exception as error:
         cause = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(
