@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from tests_support import tiny_llama
@@ -101,11 +102,33 @@ def test_half_written_shards_are_not_seen_and_damaged_ones_are_named(tmp_path, m
     (store.folder / ".half.parquet.1.partial").write_bytes(shard.read_bytes()[:50])
     assert len(opened(tmp_path / "s", model, engine)) == 6
     shard.write_bytes(shard.read_bytes()[:-20])
-    said = []
     again = opened(tmp_path / "s", model, engine)
     assert len(again) == 0 and len(again.damaged) == 1
-    filling = fill(again, model, engine, GROUPS, device="cpu", max_tokens=99, say=said.append)
-    assert filling.computed == 3 and "damaged shard" in said[0]
+    filling = fill(again, model, engine, GROUPS, device="cpu", max_tokens=99)
+    assert filling.computed == 3 and f"damaged shard left out ({shard.name}" in str(filling)
+
+
+def test_damage_among_the_log_probs_per_token_is_one_line(tmp_path, model, engine):
+    store, _ = filled(tmp_path / "s", model, engine)
+    (shard,) = store.folder.glob("*.parquet")
+    column = pq.ParquetFile(shard).metadata.row_group(0).column(3)
+    data = bytearray(shard.read_bytes())
+    for place in range(column.data_page_offset, column.data_page_offset + 40):
+        data[place] ^= 0xFF
+    shard.write_bytes(bytes(data))
+    again = opened(tmp_path / "s", model, engine)
+    assert len(again) == 6 and not again.damaged
+    with pytest.raises(InputError, match="log-probs per token cannot be read") as caught:
+        again.token_logps(engine.lay_out(GROUPS, "cpu"))
+    assert shard.name in str(caught.value)
+
+
+def test_a_weight_without_dimensions_is_hashed():
+    model = tiny_llama(64)
+    model.register_parameter("temperature", torch.nn.Parameter(torch.tensor(1.0)))
+    one = hash_weights(model)
+    model.temperature.data.fill_(2.0)
+    assert hash_weights(model) != one
 
 
 def test_a_store_whose_rows_were_changed_is_refused(tmp_path, model, engine):

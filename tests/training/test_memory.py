@@ -39,6 +39,11 @@ def test_a_pass_without_a_start_keeps_what_was_tried():
     assert fit(steep, limit=1e12, longest=1700, most=10**6).tokens == 1664
 
 
+def test_a_larger_pass_that_took_less_promises_no_less_than_was_measured():
+    budget = fit([Trial(256, 2.0e9, 0.4), Trial(1024, 1.9e9, 1.4)], limit=100e9, longest=1000, most=10**6)
+    assert budget.peak == 1.9e9
+
+
 def test_the_peak_of_a_block_is_seen():
     with Peak(torch.device("cpu")) as before:
         pass

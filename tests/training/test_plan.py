@@ -208,7 +208,7 @@ def test_rows_are_those_of_the_method(tiny_model_folder, tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_planned_costs_a_line_or_a_box(tiny_model_folder, capsys, wrong):
-    with pytest.raises(SystemExit, match="[12]"):
+    with pytest.raises(SystemExit, match=r"[12]"):
         main(["plan", str(tiny_model_folder), *wrong])
     told = capsys.readouterr().err
     assert "Traceback" not in told

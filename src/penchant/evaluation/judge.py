@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from penchant.evaluation.judges import Judge, Question, Reply
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.prompts import plain
 from penchant.evaluation.statistics import ClusterBootstrap, Share
+from penchant.whole import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +173,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         InputError: if the file cannot be written.
     """
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_bytes(text.encode("utf-8", "backslashreplace"))
-        part.replace(path)
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error

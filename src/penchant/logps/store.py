@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import uuid
 from array import array
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from penchant.errors import InputError
 from penchant.logps.engine import Batch, Engine, base_model
 from penchant.logps.layout import Group
 from penchant.spool import Chosen
+from penchant.whole import write_whole
 
 KERNELS = 2
 """Raised whenever the engine's numbers may change, so that older rows are not taken for new ones."""
@@ -89,7 +89,7 @@ def hash_weights(model: Any) -> str:
         if "lora_" in name:
             continue
         digest.update(f"{name.replace('.base_layer.', '.')} {parameter.dtype} {tuple(parameter.shape)}".encode())
-        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
@@ -123,7 +123,7 @@ class ReferenceStore:
             if not (self.folder / _MANIFEST).exists():
                 fields = {name: getattr(source, name) for name in source.__slots__}
                 text = json.dumps(fields | {"about": about or {}}, indent=2) + "\n"
-                _write_whole(self.folder / _MANIFEST, text.encode())
+                write_whole(self.folder / _MANIFEST, text)
         except OSError as error:
             raise InputError(f"the store cannot be written: {error.strerror}", where=str(folder)) from error
         self.reload()
@@ -202,7 +202,7 @@ class ReferenceStore:
         try:
             sink = pa.BufferOutputStream()
             pq.write_table(table, sink)
-            _write_whole(self.folder / name, sink.getvalue().to_pybytes())
+            write_whole(self.folder / name, sink.getvalue().to_pybytes())
         except OSError as error:
             fix = "What was computed before is kept; make room and start again"
             raise InputError(f"the store cannot be written: {error.strerror}", where=str(self.root), fix=fix) from error
@@ -232,11 +232,17 @@ class ReferenceStore:
         return torch.from_numpy(found).to(batch.target_N.device)
 
     def _read_tokens(self) -> Iterator[tuple[bytes, Any]]:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         for path in sorted(self.folder.glob("*.parquet")):
             if not any(damage.startswith(path.name) for damage in self.damaged):
-                table = pq.read_table(path, columns=["address", "token_logps"])
+                try:
+                    table = pq.read_table(path, columns=["address", "token_logps"])
+                except (pa.ArrowException, OSError) as error:
+                    what = f"a shard's log-probs per token cannot be read: {' '.join(str(error).split())[:100]}"
+                    fix = "Delete the shard: its rows are computed again"
+                    raise InputError(what, where=str(path), fix=fix) from error
                 for chunk in table.to_batches():
                     lists = chunk["token_logps"]
                     values, starts = lists.values.to_numpy(), lists.offsets.to_numpy()
@@ -285,13 +291,3 @@ def _check_root(root: Path) -> None:
         except (ValueError, OSError) as error:
             fix = "Delete this folder; its rows are computed again"
             raise InputError("a manifest of the reference store is damaged", where=str(manifest), fix=fix) from error
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """A file that is there completely or not at all, whatever happens."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from penchant.whole import write_whole
+
 VERSION = 1
 _Value = TypeVar("_Value")
 FOLDER = "record"
@@ -187,18 +189,16 @@ def plain(text: str) -> str:
 
 def write_json(folder: Path, name: str, value: Any) -> None:
     """One value, given as a structure or with its version; a reader sees the old file or the new one, never half."""
-    _replace(folder, name, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+    _write(folder, name, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
 
 
 def write_lines(folder: Path, name: str, head: Head, lines: Iterable[msgspec.Struct]) -> None:
     """A head and its lines, whole or not at all."""
     encode = msgspec.json.Encoder().encode
-    _replace(folder, name, b"".join(encode(line) + b"\n" for line in (head, *lines)))
+    _write(folder, name, b"".join(encode(line) + b"\n" for line in (head, *lines)))
 
 
-def _replace(folder: Path, name: str, data: bytes) -> None:
+def _write(folder: Path, name: str, data: bytes) -> None:
     target = folder / FOLDER / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_suffix(".half")
-    half.write_bytes(data)
-    half.replace(target)
+    write_whole(target, data)

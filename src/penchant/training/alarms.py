@@ -12,7 +12,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from penchant.diagnostics.alarms import BY_ID, RULES, History, Rule
-from penchant.training.checkpoints import write_whole
+from penchant.whole import write_whole
 
 FILE = "alarms.jsonl"
 STATE = "alarms.json"

@@ -13,6 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from penchant.errors import InputError
+from penchant.whole import write_whole
 
 SEAL = "checkpoint.json"
 _BLOCK = 1 << 22
@@ -120,16 +121,6 @@ def _disk_cause(error: BaseException) -> str | None:
         "file write failed",
     )
     return text[:120] if any(sign in text for sign in signs) else None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """A text file that is there completely or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _checksum(path: Path) -> int:

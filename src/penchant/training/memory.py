@@ -118,7 +118,7 @@ def fit(trials: Sequence[Trial], *, limit: float, longest: int, most: int) -> Bu
         most: Tokens of a step, so that more would change nothing.
     """
     small, large = trials
-    memory_slope = max(0.0, (large.peak - small.peak) / (large.tokens - small.tokens))
+    memory_slope = _memory_slope(trials)
     time_slope = (large.seconds - small.seconds) / (large.tokens - small.tokens)
     start = max(0.0, small.seconds - time_slope * small.tokens)
     # the rate n / (start + slope n) reaches a share q of 1 / slope at n = start / slope * q / (1 - q)
@@ -136,8 +136,14 @@ def fit(trials: Sequence[Trial], *, limit: float, longest: int, most: int) -> Bu
 
 
 def _peak(trials: Sequence[Trial], tokens: float) -> float:
+    large = trials[1]
+    return large.peak + (tokens - large.tokens) * _memory_slope(trials)
+
+
+def _memory_slope(trials: Sequence[Trial]) -> float:
+    """Bytes a token: not below 0, which two peaks that differ by chance may suggest."""
     small, large = trials
-    return large.peak + (tokens - large.tokens) * (large.peak - small.peak) / (large.tokens - small.tokens)
+    return max(0.0, (large.peak - small.peak) / (large.tokens - small.tokens))
 
 
 def reach(idle: Trial, small: Trial, limit: float) -> float:

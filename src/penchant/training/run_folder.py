@@ -20,9 +20,10 @@ import penchant
 from penchant.errors import InputError
 from penchant.objectives import Method
 from penchant.objectives.catalogue import MEANING, mark, shown
-from penchant.training.checkpoints import checkpoints, write_whole
+from penchant.training.checkpoints import checkpoints
 from penchant.training.config import PreferenceConfig
 from penchant.training.options import FIXED_ON_RESUME
+from penchant.whole import write_whole
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy")
 

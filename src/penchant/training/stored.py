@@ -35,9 +35,11 @@ class Filling:
     computed: int
     seconds: float
     checked: int
+    damaged: Sequence[str]
 
     def __str__(self) -> str:
         found = f"{self.asked - self.computed} of {self.asked} prompts found, {self.checked} of them checked"
+        found += "".join(f", damaged shard left out ({damage})" for damage in self.damaged)
         if not self.computed:
             return found
         return f"{found}, {self.computed} computed now ({self.computed / self.seconds:.1f} prompts/s)"
@@ -124,7 +126,6 @@ def fill(
     max_tokens: int,
     process: tuple[int, int] = (0, 1),
     barrier: Callable[[], None] = lambda: None,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Filling:
     """Compute what the store lacks of the groups, after a few that it holds were computed again and compared.
 
@@ -137,13 +138,11 @@ def fill(
         max_tokens: Tokens in one forward pass.
         process: This process and how many there are; each computes its share.
         barrier: Waits for the other processes.
-        say: Prints a line.
 
     Raises:
         InputError: if a stored row differs from the same row computed now.
     """
-    for damage in store.damaged:
-        say(f"warning    a damaged shard of the reference store is left out ({damage})")
+    damaged = tuple(store.damaged)
     missing = store.missing(groups)
     sample = list(islice(filter(store.holds, groups), _SAMPLE))
     for group, logps in computed(model, engine, sample, device, max_tokens):
@@ -160,7 +159,7 @@ def fill(
     barrier()
     if process[1] > 1:
         store.reload()
-    return Filling(len(groups), len(missing), time.perf_counter() - start, len(sample))
+    return Filling(len(groups), len(missing), time.perf_counter() - start, len(sample), damaged)
 
 
 def owner(group: Group, processes: int) -> int:
