@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from penchant.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+_TOKENIZER = "tokenizer_config.json"
 _WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.gguf")
 
 
@@ -68,7 +69,7 @@ def quiet_peft() -> None:
 
 
 def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
-    """The tokenizer of a model alone, without its weights; an adapter's is its base's.
+    """The tokenizer of a model alone, without its weights; an adapter's is its own, or where it kept none its base's.
 
     Args:
         name: As for :func:`load_model`; a folder needs no weights.
@@ -78,12 +79,12 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
         InputError: if there is no such model, or its tokenizer cannot be read.
     """
     path = Path(name)
-    if (path / "adapter_config.json").is_file():
+    if (path / "adapter_config.json").is_file() and not (path / _TOKENIZER).is_file():
         from peft import PeftConfig
 
         base = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
         return load_tokenizer(base, trust_remote_code=trust_remote_code)
-    source, gguf = (name, None) if (path / "tokenizer_config.json").is_file() else _locate(path, name)
+    source, gguf = (name, None) if (path / _TOKENIZER).is_file() else _locate(path, name)
     options: dict[str, Any] = {"gguf_file": gguf} if gguf else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code, **options)
@@ -146,10 +147,13 @@ def _with_adapter(path: Path, dtype: str, trust_remote_code: bool, merge: bool) 
         model = PeftModel.from_pretrained(base.model, str(path), is_trainable=not merge)
     except Exception as error:
         raise InputError(f"cannot load the adapter: {' '.join(str(error).split())}", where=str(path)) from error
+    tokenizer = base.tokenizer
+    if (path / _TOKENIZER).is_file():  # its chat template is the one that it was trained with
+        tokenizer = load_tokenizer(str(path), trust_remote_code=trust_remote_code)
     if not merge:
-        return LoadedModel(model, base.tokenizer, f"adapter {path} on {base.description}", str(path))
+        return LoadedModel(model, tokenizer, f"adapter {path} on {base.description}", str(path))
     merged = model.merge_and_unload().requires_grad_(True)
-    return LoadedModel(merged, base.tokenizer, f"adapter {path} merged into {base.description}", str(path))
+    return LoadedModel(merged, tokenizer, f"adapter {path} merged into {base.description}", str(path))
 
 
 def _forget_quantisation(model: Any) -> None:

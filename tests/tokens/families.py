@@ -28,6 +28,7 @@ class Family(NamedTuple):
     legacy: bool = False
     rstrip: tuple[str, ...] = ()
     system: bool = True
+    opened: str = ""
 
 
 def turns(before: str, after: str, generation: str, *, start: str = "", names: str = "{{ m.role }}") -> str:
@@ -50,6 +51,13 @@ QWEN3 = (
     "{% if m.role == 'assistant' and loop.last and '</think>' not in m.content %}<think>\n\n</think>\n\n{% endif %}"
     "{{ m.content }}<|im_end|>\n{% endfor %}" + ADD + "<|im_start|>assistant\n"
     "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+THINKING = (  # a prompt opens the thought, and a finished turn has one, if empty
+    EACH + "<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}<think>\n{% if '</think>' in m.content %}"
+    "{{ m.content.split('</think>')[0].split('<think>')[-1].lstrip('\n') }}{% else %}{{ '\n' }}{% endif %}</think>\n\n"
+    "{{ m.content.split('</think>')[-1].lstrip('\n') }}{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
+    + ADD
+    + "<|im_start|>assistant\n<think>\n{% endif %}"
 )
 GEMMA = (
     "{{ bos_token }}{% if messages[0].role == 'system' %}{{ raise_exception('no system turn here') }}{% endif %}"
@@ -87,6 +95,9 @@ FAMILIES: dict[str, Family] = {
         eos="<|endoftext|>",
     ),
     "qwen3-thinking": Family(QWEN3, CHATML_ENDS, "<|im_end|>", eos="<|im_end|>", lead="<think>\n\n</think>\n\n"),
+    "thinking-always": Family(
+        THINKING, CHATML_ENDS, "<|im_end|>", eos="<|im_end|>", lead="\n</think>\n\n", opened="<think>\n"
+    ),
     "llama2": Family(
         bracketed(
             "[INST] {{ m.content | trim }} [/INST]",
@@ -172,7 +183,7 @@ FAMILIES: dict[str, Family] = {
         bos=DEEPSEEK[0],
         eos=DEEPSEEK[1],
     ),
-    "deepseek-r1": Family(R1, DEEPSEEK, DEEPSEEK[1], bos=DEEPSEEK[0], eos=DEEPSEEK[1]),
+    "deepseek-r1": Family(R1, DEEPSEEK, DEEPSEEK[1], bos=DEEPSEEK[0], eos=DEEPSEEK[1], opened="<think>\n"),
     "zephyr": Family(turns("<|ROLE|>\n", "{{ eos_token }}\n", "<|assistant|>\n"), ("<s>", "</s>"), **LEGACY),
     "granite": Family(
         turns(

@@ -23,6 +23,8 @@ ANSWERS = {
     "trailing newlines": "Because it is.\n\n",
     "white space all round": " \n Because it is. \n ",
     "empty thinking": "<think>\n\n</think>\n\nBecause it is.",
+    "thinking": "<think>\nIt must be.\n</think>\n\nBecause it is.",
+    "thinking gone on with": "It must be.\n</think>\n\nBecause it is.",
     "emoji": "👩‍👩‍👧‍👦 yes 😊",
     "emoji first": "😊",
     "combining": "e\u0301 is not \u00e9, n\u0303",
@@ -58,7 +60,11 @@ def decoded_after(tokenizer, prompt_ids, ids):
 
 def expected(family, answer):
     """Lead, answer and tail, where the answer does not bring them itself."""
-    _, _, _, _, _, lead, tail, *_ = FAMILIES[family]
+    lead, tail, opened = FAMILIES[family].lead, FAMILIES[family].tail, FAMILIES[family].opened
+    if opened and answer.lstrip().startswith(opened):
+        return answer.lstrip().removeprefix(opened)
+    if opened and "</think>" in answer:
+        return answer
     opening = lead.split()[0] if lead.strip() else " "
     led = answer[:1].isspace() if opening == " " else answer.lstrip().startswith(opening)
     return ("" if led else lead) + answer + ("" if answer[-1:].isspace() else tail)
@@ -84,6 +90,8 @@ def test_prompt_is_tokenised_as_for_generation(style):
 def test_row_is_the_template_s_own_rendering_of_the_conversation(family, style):
     if family == "deepseek-r1":
         pytest.skip("its generation prompt opens a thought that it leaves out of finished turns")
+    if family == "thinking-always":
+        pytest.skip("the line break of its prompt would merge with the next; its text is compared below")
     tokenizer = style.tokenizer
     turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "Because it is."}]
     row = encode(style, "Because it is.")
@@ -186,3 +194,12 @@ def test_any_answer_comes_back_and_ends_once(name, answer, prompt):
         while text.endswith(FAMILIES[name].end):
             text = text.removesuffix(FAMILIES[name].end)
         assert decoded_after(style.tokenizer, row.prompt_ids, ids[:-1]) == expected(name, text)
+
+
+@pytest.mark.parametrize("answer", ["It is.", "<think>\nIt must be.\n</think>\n\nIt is."])
+def test_a_template_that_opens_a_thought_gives_the_finished_turn_that_it_writes_itself(answer):
+    tokenizer = tokenizer_of("thinking-always")
+    row = encode(PromptStyle.of(tokenizer, "auto"), answer)
+    turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": answer}]
+    whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    assert tokenizer.decode([*row.prompt_ids, *row.chosen_ids]) == whole.rstrip("\n")

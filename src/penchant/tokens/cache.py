@@ -146,7 +146,7 @@ def _fingerprint(style: PromptStyle) -> bytes | None:
         return None
     chat_template = str(tokenizer.chat_template)
     facts: list[Any] = [type(tokenizer).__name__, chat_template, tokenizer.bos_token_id, tokenizer.eos_token_id]
-    facts += [style.chat, style.end_of_turn, style.lead, style.tail, style.specials]
+    facts += [style.chat, style.end_of_turn, style.lead, style.tail, style.specials, style.opened]
     facts += [version(name) for name in ("transformers", "tokenizers")]
     facts += [Path(module.__file__).read_text() for module in (template, tokenise, words) if module.__file__]
     if "strftime_now" in chat_template:

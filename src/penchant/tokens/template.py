@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +11,7 @@ from penchant.errors import InputError, shorten
 from penchant.records import Prompt, TemplateArgs
 
 _MARK = "PENCHANTANSWER"
+_OPEN_TAG = re.compile(r"<\w+>\s*$")
 NO_ARGS: TemplateArgs = MappingProxyType({})
 
 
@@ -26,6 +28,8 @@ class PromptStyle:
         tail: What it writes between an answer and the end-of-turn token.
         faithful: Whether a finished turn of the template begins with its generation prompt.
         specials: The special tokens that the template's generation prompt is made of.
+        opened: The tag that the generation prompt ends with and leaves open, with the white space after it, e.g.
+            ``<think>`` and a line break.
     """
 
     tokenizer: Any
@@ -35,6 +39,7 @@ class PromptStyle:
     tail: str = ""
     faithful: bool = True
     specials: tuple[str, ...] = ()
+    opened: str = ""
 
     @classmethod
     def of(cls, tokenizer: Any, chat_template: str) -> PromptStyle:
@@ -92,14 +97,19 @@ class PromptStyle:
     def complete(self, answer: str) -> str:
         """The answer as the template writes it in a finished turn, up to the end-of-turn token.
 
-        White space that the answer brings is not doubled, nor a thought that it opens itself; an end-of-turn token
-        written out at its end is taken off, because one is put there anyway.
+        White space that the answer brings is not doubled, nor a thought that it opens itself or goes on with; an
+        end-of-turn token written out at its end is taken off, because one is put there anyway.
         """
         ending = self.tokenizer.convert_ids_to_tokens(self.end_of_turn)
         while answer.endswith(ending):
             answer = answer[: -len(ending)]
         opening = self.lead.split()
         led = answer.lstrip().startswith(opening[0]) if opening else answer[:1].isspace()
+        tag = self.opened.rstrip()
+        if tag and answer.lstrip().startswith(tag):
+            led, answer = True, answer.lstrip().removeprefix(tag).removeprefix(self.opened[len(tag) :])
+        elif tag:
+            led = led or tag.replace("<", "</") in answer
         closed = self.tail.isspace() and answer[-1:].isspace()
         return f"{'' if led else self.lead}{answer}{'' if closed else self.tail}"
 
@@ -111,10 +121,12 @@ class PromptStyle:
         if self.lead:
             ending = f"answers begin with {self.lead!r} and end with {ending.removeprefix('answers end with ')}"
         differs = "" if self.faithful else "; the template renders a finished answer differently from its own prompt"
+        if self.opened:
+            differs += f"; the prompt ends with an open {self.opened.rstrip()}, which an answer goes on with"
         return f"the model's chat template (a string prompt is one user turn); {ending}{differs}"
 
 
-def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool, tuple[str, ...]]:
+def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool, tuple[str, ...], str]:
     """How the template writes a finished turn: the attributes of :class:`PromptStyle` after ``chat``, in order.
 
     The end is the first added token after the answer, special by name or not: a base model's tokenizer names only its
@@ -139,8 +151,10 @@ def _finished_turn(tokenizer: Any) -> tuple[int, str, str, bool, tuple[str, ...]
     lead = before[len(prompt) :] if faithful else ""
     added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items() if str(token).strip()}
     specials = tuple(token for token in added if token in prompt)
+    tag = _OPEN_TAG.search(prompt)
+    opened = tag[0] if tag else ""
     present = [token for token in added if token in after]
     if not present:
-        return int(tokenizer.eos_token_id), lead, "", faithful, specials
+        return int(tokenizer.eos_token_id), lead, "", faithful, specials, opened
     end = min(present, key=lambda token: (after.index(token), -len(token)))
-    return added[end], lead, after[: after.index(end)], faithful, specials
+    return added[end], lead, after[: after.index(end)], faithful, specials, opened

@@ -56,18 +56,9 @@ def merge(adapter: str | Path, folder: str | Path, *, dtype: str = "float32") ->
             fix="Merge in float32 (--dtype float32)",
         )
     model.save_pretrained(str(target))
-    _tokenizer(source, loaded.tokenizer).save_pretrained(str(target))
+    loaded.tokenizer.save_pretrained(str(target))
     _card(source, target)
     return Merged(target, gap, model.num_parameters())
-
-
-def _tokenizer(source: Path, fallback: Any) -> Any:
-    """The run's own tokenizer, where it kept one: its chat template is the one trained with."""
-    if (source / "tokenizer_config.json").is_file():
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(str(source))
-    return fallback
 
 
 def _probe(model: Any) -> list[tuple[list[int], list[list[int]]]]:
