@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from penchant.training.checkpoints import disk_errors, latest_whole
 from penchant.training.class_weights import weight_report
 from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
+from penchant.training.fits import check_fits
 from penchant.training.hub import push, repository
 from penchant.training.memory import settle_budget
 from penchant.training.microbatch import positions
@@ -129,6 +131,7 @@ def train(
         style = PromptStyle.of(loaded.tokenizer, config.chat_template)
         train_rows, eval_rows = encode_rows(chosen, rows.rows, held_out and held_out.rows, style, config, say)
         eval_rows, train_rows = (eval_rows, train_rows) if held_out else split(train_rows, eval_split, config.seed)
+        check_fits(loaded.model, loaded.tokenizer, chain(train_rows, eval_rows or ()))
         read = f"{_in_words(_named(data))}, {rows.summary()}"
         del rows, held_out  # and with them the texts
         with created(folder):
