@@ -11,7 +11,7 @@ import torch
 import penchant
 from penchant.errors import InputError
 from penchant.records import TokenPair
-from penchant.training.memory import Peak, Trial, fit, parse_memory, probes, reach, within
+from penchant.training.memory import Peak, Trial, fit, parse_memory, probes, reach, settle_budget, within
 from penchant.training.microbatch import taken
 
 count = partial(taken, packed=True)
@@ -100,6 +100,20 @@ def test_a_run_chooses_and_says_so_and_trains_as_without(tmp_path, tiny_model_fo
     )
     written = (tmp_path / "auto" / "config.yaml").read_text()
     assert "memory: auto" in written and "micro_batch_tokens" not in written
+
+
+def test_the_trial_passes_draw_nothing_from_training(tmp_path, tiny_model_folder, pairs_file, monkeypatch):
+    states = []
+
+    def settle(*arguments):
+        states.append(torch.get_rng_state())
+        said = settle_budget(*arguments)
+        states.append(torch.get_rng_state())
+        return said
+
+    monkeypatch.setattr("penchant.training.run.settle_budget", settle)
+    train(tmp_path / "a", tiny_model_folder, pairs_file, memory="auto", lora_dropout=0.3)
+    assert torch.equal(*states)
 
 
 @pytest.mark.slow

@@ -191,8 +191,14 @@ def _try(trainer: PreferenceTrainer, rows: Sequence[Any]) -> Trial:
     model, recorder = trainer.model, trainer.recorder
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     zero = torch.zeros((), device=trainer.args.device)
+    device = trainer.args.device
     start = time.perf_counter()
-    with Peak(trainer.args.device) as peak, trainer.recorder.engaged(model):
+    # an adapter's dropout draws here too, and training should draw as it would have without this
+    with (
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        Peak(device) as peak,
+        recorder.engaged(model),
+    ):
         record = recorder.record(model, list(rows), zero)
         torch.autograd.grad(torch.stack([leaf.sum() for leaf in leaves(record)]).sum(), trained, allow_unused=True)
     return Trial(taken(rows, packed=trainer.engine.packed), peak.bytes, time.perf_counter() - start)
