@@ -15,6 +15,7 @@ import time
 import pytest
 import torch
 from tests_support import pair_rows, write_jsonl
+from transformers import TrainerCallback
 
 import penchant
 from penchant.cli import main
@@ -216,6 +217,24 @@ def test_sigterm_saves_and_ends(command, tmp_path):
     assert f"--resume goes on from {checkpoint.name}" in out
     assert fault(checkpoint) is None
     assert not (tmp_path / "parts" / "README.md").exists(), "an unfinished run has no card"
+
+
+def test_sigterm_in_an_epoch_s_last_step_owes_its_evaluation(settings, tmp_path):
+    class Term(TrainerCallback):
+        def on_step_begin(self, args, state, control, **_):
+            if state.global_step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    options = settings | {"max_steps": -1, "num_train_epochs": 2, "save_steps": 100, "eval_data": settings["data"]}
+    whole = penchant.train(**options, output_dir=tmp_path / "whole")
+    with pytest.raises(SystemExit):
+        penchant.train(**options, output_dir=tmp_path / "parts", callbacks=[Term()])
+    parts = penchant.train(**options, output_dir=tmp_path / "parts", resume=True)
+    evaluated = [
+        [(line["step"], line["eval_loss"]) for line in run.history if "eval_loss" in line] for run in (whole, parts)
+    ]
+    assert [step for step, _ in evaluated[0]] == [3, 6]
+    assert evaluated[0] == evaluated[1]
 
 
 @pytest.fixture(scope="module")

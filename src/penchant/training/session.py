@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from scipy.stats import binomtest
+from transformers import TrainerCallback
+from transformers.trainer_utils import IntervalStrategy
 
 from penchant.training.checkpoints import checkpoints, disk_errors, remove_after
 from penchant.training.stopping import EXIT, SaveOnTerm
@@ -21,6 +25,7 @@ def train_from(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None
     """
     term = SaveOnTerm(trainer.accelerator)
     trainer.add_callback(term)
+    trainer.add_callback(_EvaluateOwed(trainer))
     try:
         with disk_errors(folder):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -32,6 +37,20 @@ def train_from(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None
         raise SystemExit(EXIT)
     if trainer.eval_dataset is not None and "eval_loss" not in last_metrics(trainer.state.log_history):
         trainer.evaluate()
+
+
+class _EvaluateOwed(TrainerCallback):
+    """Makes up for the evaluation of an epoch in whose last step a run was stopped."""
+
+    def __init__(self, trainer: PreferenceTrainer) -> None:
+        self._trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        epochs = state.epoch or 0.0
+        ended = epochs > 0 and math.isclose(epochs, round(epochs))
+        done = any(line["step"] == state.global_step and "eval_loss" in line for line in state.log_history)
+        if args.eval_strategy == IntervalStrategy.EPOCH and ended and not done:
+            self._trainer.evaluate()
 
 
 def clear_after(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None) -> None:
