@@ -108,8 +108,17 @@ def test_pairs_equal_after_the_cut_are_dropped_and_counted(chat):
     assert len(encoding.rows) == 1
 
 
+def test_pairs_that_are_the_same_tokens_are_not_called_cut(chat):
+    rows = [pair(), pair(chosen="yes<|im_end|>", rejected="yes", source="f:2")]
+    encoding = encode_pairs(rows, chat, EncodeSettings())
+    assert (encoding.same, encoding.same_after_cut) == (["f:2"], [])
+    assert encoding.report(EncodeSettings())[1] == "1 rows dropped, answers equal as tokens (first: f:2)"
+    with pytest.raises(InputError, match="in all 1 the answers are the same"):
+        encode_pairs(rows[1:], chat, EncodeSettings())
+
+
 def test_no_rows_left_is_an_error(chat):
-    with pytest.raises(InputError, match=r"no rows left: all 1 .* max_length"):
+    with pytest.raises(InputError, match=r"no rows left: of 1 rows 1 are .* max_length"):
         encode_pairs([pair(prompt="word " * 50)], chat, EncodeSettings(max_length=8))
 
 

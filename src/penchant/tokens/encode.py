@@ -28,8 +28,14 @@ class Encoding(Generic[Row]):
     too_long: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     same_after_cut: list[str] = field(default_factory=list)
+    same: list[str] = field(default_factory=list)
     merged: int = 0
     cached: bool = False
+
+    def drop_same(self, source: str) -> None:
+        """Count a row that :func:`fitted_row` gave and whose answers are the same."""
+        cut = bool(self.cut) and self.cut[-1] == source
+        (self.same_after_cut if cut else self.same).append(source)
 
     def report(self, settings: EncodeSettings) -> list[str]:
         """Lines for the run's summary: what was kept, and every kind of loss with its count."""
@@ -40,9 +46,9 @@ class Encoding(Generic[Row]):
         if self.cut:
             side = "prompt's beginning" if settings.truncation == "keep_end" else "answer's end"
             lines.append(f"{len(self.cut)} rows cut at the {side} (first: {self.cut[0]})")
-        if self.same_after_cut:
-            count, first = len(self.same_after_cut), self.same_after_cut[0]
-            lines.append(f"{count} rows dropped, answers equal after the cut (first: {first})")
+        for dropped, when in ((self.same, "as tokens"), (self.same_after_cut, "after the cut")):
+            if dropped:
+                lines.append(f"{len(dropped)} rows dropped, answers equal {when} (first: {dropped[0]})")
         if self.merged:
             lines.append(f"{self.merged} answers whose first token would merge with the prompt; tokenised on their own")
         if self.cached:
@@ -70,7 +76,7 @@ def encode_pairs(
         prompt, (winner, loser, *gold) = fitted
         weights = _token_weights(pair, whole, fitted[1])
         if winner == loser:
-            result.same_after_cut.append(pair.source)
+            result.drop_same(pair.source)
         else:
             result.rows.append(
                 TokenPair(prompt, winner, loser, pair.source, pair.numbers, gold[0] if gold else None, weights)
@@ -164,10 +170,13 @@ def fitted_row(
 
 
 def nonempty(result: Encoding[Row], settings: EncodeSettings) -> Encoding[Row]:
-    if not result.rows:
-        raise InputError(
-            f"no rows left: all {result.total} are longer than max_length",
-            got=f"max_length {settings.max_length}",
-            fix="Raise --max-length, or choose --truncation keep_start or keep_end",
-        )
-    return result
+    if result.rows:
+        return result
+    if not result.too_long:
+        what = f"no rows left: in all {result.total} the answers are the same"
+        raise InputError(what, fix="Look at a row with penchant show")
+    raise InputError(
+        f"no rows left: of {result.total} rows {len(result.too_long)} are longer than max_length",
+        got=f"max_length {settings.max_length}",
+        fix="Raise --max-length, or choose --truncation keep_start or keep_end",
+    )

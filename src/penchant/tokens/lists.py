@@ -30,7 +30,7 @@ def encode_lists(
             continue
         prompt, answers = fitted
         if len(set(map(tuple, answers))) < len(answers):
-            result.same_after_cut.append(row.source)
+            result.drop_same(row.source)
             continue
         order = sorted(range(len(answers)), key=lambda index: -row.scores[index])
         scores = tuple(row.scores[index] for index in order)
