@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from penchant.evaluation.length_controlled import length_controlled
 
@@ -41,7 +42,8 @@ def test_the_fit_is_that_of_an_independent_glm(with_difficulty, per_prompt):
     small = groups / (groups - 1) * ((rows - 1) / (rows - design.shape[1]))  # statsmodels' correction, ours is G/(G-1)
     error = np.sqrt(slope @ fit.cov_params() @ slope * groups / (groups - 1) / small) / (value * (1 - value))
     logit = np.log(value / (1 - value))
-    low, high = (1 / (1 + np.exp(-(logit + sign * 1.959963984540054 * error))) for sign in (-1, 1))
+    quantile = stats.t.ppf(0.975, groups - design.shape[1])
+    low, high = (1 / (1 + np.exp(-(logit + sign * quantile * error))) for sign in (-1, 1))
     assert (found.win_rate.low, found.win_rate.high) == pytest.approx((low, high), rel=1e-6)
 
 
@@ -87,6 +89,28 @@ def test_intervals_cover_the_truth():
         share = length_controlled(outcome, lengths, np.arange(200)).win_rate
         hits += share.low <= 1 / (1 + np.exp(-0.6)) <= share.high
     assert 0.9 <= hits / 200 <= 0.99
+
+
+@pytest.mark.parametrize(("prompts", "per_prompt"), [(1, 6), (2, 6)])
+def test_too_few_prompts_give_no_interval(prompts, per_prompt):
+    """The scores of all rows add up to 0, so that one prompt, or two of two coefficients, would seem without error."""
+    p, lengths, index, _ = simulated(prompts * per_prompt, per_prompt=per_prompt)
+    share = length_controlled(p, lengths, index).win_rate
+    assert 0 < share.value < 1 and np.isnan(share.low) and np.isnan(share.high)
+
+
+def test_few_prompts_cover_the_truth():
+    hits, fits = 0, 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        lengths = generator.integers(20, 900, (20, 2)).astype(float)
+        difference = lengths @ np.array([1.0, -1.0])
+        logits = np.tanh(difference / difference.std()) + generator.normal(size=5).repeat(4)
+        outcome = (generator.random(20) < 1 / (1 + np.exp(-logits))) * 1.0
+        found = length_controlled(outcome, lengths, np.arange(5).repeat(4))
+        if not isinstance(found, str):
+            fits, hits = fits + 1, hits + (found.win_rate.low <= 0.5 <= found.win_rate.high)
+    assert fits > 200 and hits / fits >= 0.93
 
 
 def test_no_number_where_there_is_none():

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, stdtrit
 
 from penchant.evaluation.statistics import Share
 from penchant.records import Array
 
-_Z95 = 1.959963984540054
 _STEPS = 100
 _TOLERANCE = 1e-10
 _MOST = 30.0
@@ -52,7 +51,9 @@ def length_controlled(
         difficulty: gamma of each row's prompt.
 
     Returns:
-        The fit with a 95 % interval (delta method, sandwich covariance by prompt), or why there is none.
+        The fit with a 95 % interval (delta method, sandwich covariance by prompt, Student's quantile with prompts less
+        coefficients as degrees of freedom), or why there is none. The interval is NaN where there are no more prompts
+        than coefficients, since their scores add up to 0 however wrong the fit is, or where the fit leaves no residual.
 
     References:
         Yann Dubois, Balazs Galambosi, Percy Liang, Tatsunori B. Hashimoto, "Length-Controlled AlpacaEval: A Simple Way
@@ -79,9 +80,10 @@ def length_controlled(
         without[:, 1] = 0.0
     rates = expit(without @ weights)
     gradient = (without * (rates * (1 - rates))[:, None]).mean(axis=0)
-    error = math.sqrt(float(gradient @ _sandwich(design, p, weights, prompts) @ gradient))
+    covariance, free = _sandwich(design, p, weights, prompts)
+    error = math.sqrt(max(0.0, float(gradient @ covariance @ gradient)))
     value = float(rates.mean())
-    low, high = _on_logits(value, error)
+    low, high = _on_logits(value, error, free)
     return LengthControlled(Share(value, low, high, len(p)), float(weights[1]) if spread > 0 else 0.0)
 
 
@@ -101,18 +103,22 @@ def _fit(design: Array, p: Array) -> Array | None:
     return None
 
 
-def _sandwich(design: Array, p: Array, weights: Array, prompts: Array) -> Array:
-    """Covariance of the weights, rows of one prompt being dependent; G/(G-1) for the number G of prompts."""
+def _sandwich(design: Array, p: Array, weights: Array, prompts: Array) -> tuple[Array, int]:
+    """Covariance of the weights, rows of one prompt being dependent, with G/(G-1) for the number G of prompts; and how
+    many more prompts there are than weights.
+    """
     rates = expit(design @ weights)
     bread = np.linalg.inv(design.T @ (design * (rates * (1 - rates))[:, None]))
     _, index = np.unique(np.asarray(prompts), return_inverse=True)
     scores = np.zeros((int(index.max()) + 1, design.shape[1]))
     np.add.at(scores, index, design * (p - rates)[:, None])
     groups = len(scores)
-    return bread @ (scores.T @ scores) @ bread * (groups / max(1, groups - 1))
+    return bread @ (scores.T @ scores) @ bread * (groups / max(1, groups - 1)), groups - len(weights)
 
 
-def _on_logits(value: float, error: float) -> tuple[float, float]:
+def _on_logits(value: float, error: float, free: int) -> tuple[float, float]:
     """An interval that stays inside (0, 1)."""
-    logit, half = math.log(value / (1 - value)), _Z95 * error / (value * (1 - value))
+    if free < 1 or error < _TOLERANCE:
+        return math.nan, math.nan
+    logit, half = math.log(value / (1 - value)), float(stdtrit(free, 0.975)) * error / (value * (1 - value))
     return float(expit(logit - half)), float(expit(logit + half))

@@ -173,7 +173,7 @@ def _tone(share: Share) -> str:
 
 def _interval(share: Share) -> str:
     if share.low != share.low:
-        return "one prompt alone gives no interval"
+        return "too few prompts for an interval"
     return f"95 % interval {percent(share.low)} to {percent(share.high)}"
 
 
