@@ -97,7 +97,7 @@ def test_length_bias_is_wilson_s_interval_with_a_tie_as_one_half(results):
     rows += [pair("Question 8?", "short", "long " * 9), pair("Question 9?", "abcd", "efgh")]
     assert (
         results(rows)["D104"].detail
-        == "the longer answer is chosen in 85% [54%, 96%] of 10 pairs; median length ratio 8.80"
+        == "the longer answer is chosen in 85% [55%, 95%] of 10 pairs; median length ratio 8.80"
     )
 
 

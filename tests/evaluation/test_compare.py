@@ -82,6 +82,18 @@ def test_samples_of_one_prompt_are_not_independent_evidence(here):
     assert (alone.verdict, together.verdict) == ("a is preferred", "no difference shown")
 
 
+def test_ties_do_not_hide_wins_and_few_prompts_prove_nothing(here):
+    """Eleven wins, one loss and 48 ties are a difference; two prompts with three wins each are none."""
+    for name, verdicts, per_prompt in (("ties", [1] * 11 + [-1] + [0] * 48, 1), ("few", [1] * 6, 3)):
+        for side, sign in (("a", 1), ("b", -1)):
+            rows = [{"prompt": f"q{i // per_prompt}", "completion": "w " * (5 + sign * wins) + f"{side}{i}"}
+                    for i, wins in enumerate(verdicts)]  # fmt: skip
+            write_jsonl(here / f"{name}-{side}.jsonl", rows)
+    ties, few = (compared(here, f"{name}-a.jsonl", f"{name}-b.jsonl")[0] for name in ("ties", "few"))
+    assert (ties.wins, ties.ties, ties.losses, ties.verdict) == (11, 48, 1, "a is preferred")
+    assert (few.win_rate.value, few.verdict) == (1.0, "no difference shown")
+
+
 def test_equal_answers_are_ties_that_nobody_is_asked_about(here):
     first = write_jsonl(here / "a.jsonl", [{"prompt": f"q{i}", "completion": "same"} for i in range(5)])
     second = write_jsonl(here / "b.jsonl", [{"prompt": f"q{i}", "completion": "same"} for i in range(1, 7)])

@@ -26,11 +26,21 @@ def test_calibrated_rewards_have_no_systematic_error():
     size = np.abs(generator.normal(0, 2, 20000))
     right = generator.random(20000) < 1 / (1 + np.exp(-size))
     found = evaluate_rewards(rewards("m", np.where(right, size, -size)), HeldOut(np.arange(20000))).calibration
-    assert found.error.value < 0.02
+    assert found.error == pytest.approx(found.error_by_chance, rel=0.5)
     for one in found.bins:
         assert one.accuracy == pytest.approx(one.confidence, abs=4 * np.sqrt(0.25 / one.n))
     sure = evaluate_rewards(rewards("m", np.where(right, 9.0, -9.0)), HeldOut(np.arange(20000))).calibration
-    assert sure.error.value == pytest.approx(1 / (1 + np.exp(-9)) - right.mean(), abs=1e-12)
+    assert sure.error == pytest.approx(1 / (1 + np.exp(-9)) - right.mean(), abs=1e-12)
+
+
+def test_the_calibration_error_of_chance_is_that_of_simulated_verdicts():
+    generator = np.random.default_rng(1)
+    size = np.abs(generator.normal(0, 1, 50))
+    signs = np.where(generator.random((500, 50)) < 1 / (1 + np.exp(-size)), 1, -1)
+    found = [evaluate_rewards(rewards("m", sign * size), HeldOut(np.arange(50))).calibration for sign in signs]
+    assert found[0].error_by_chance == pytest.approx(np.mean([one.error for one in found]), rel=0.04)
+    untrained = evaluate_rewards(rewards("m", np.zeros(50)), HeldOut(np.arange(50))).calibration
+    assert (untrained.error, untrained.error_by_chance) == (0, 0)
 
 
 def test_groups_divide_the_pairs():
@@ -47,7 +57,7 @@ def test_ties_count_as_half_in_the_paired_verdict_too():
     """A reference, whose margins are all 0, is right on half the pairs; one that is right on 45 of 100 is not worse."""
     other = np.where(np.arange(100) < 45, 1.0, -1.0)
     test = paired_test(rewards("base", np.zeros(100)), rewards("adapter", other), np.arange(100))
-    assert test.p_value is None and "bootstrap" in test.how
+    assert test.p_value is None and "over prompts" in test.how
     assert test.difference.value == pytest.approx(-0.05)
     assert test.verdict == NOTHING_SHOWN
 
@@ -71,6 +81,20 @@ def test_shared_prompts_leave_mcnemar_and_need_more_evidence():
     together = paired_test(rewards("a", first), rewards("b", second), np.array([0] * 6 + [1] * 6))
     assert alone.verdict == "b orders more pairs rightly"
     assert (together.p_value, together.verdict) == (None, NOTHING_SHOWN)
+
+
+def test_few_prompts_with_many_pairs_do_not_make_a_difference():
+    """Two checkpoints that are equally good, each on other prompts, four pairs each: at most one run in 20 differs."""
+    draw = np.random.default_rng(2)
+    for prompts in (2, 5):
+        index, shown = np.repeat(np.arange(prompts), 4), 0
+        for _ in range(200):
+            better = draw.normal(size=prompts)[index]
+            sides = (draw.normal(0.5 + sign * better, 1) for sign in (1, -1))
+            test = paired_test(*(rewards(name, side) for name, side in zip("ab", sides, strict=True)), index)
+            shown += test.verdict != NOTHING_SHOWN
+            assert test.difference.low < test.difference.high
+        assert shown / 200 <= 0.05
 
 
 def table(path, shift=0.0, lengths=(3, 4)):

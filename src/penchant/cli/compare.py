@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from penchant.evaluation.answers import Answered
     from penchant.evaluation.comparison import Comparison, Match
     from penchant.evaluation.length_controlled import LengthControlled
-    from penchant.evaluation.statistics import Share
+    from penchant.evaluation.statistics import Estimate, Share
 
 _FILES = (".jsonl", ".ndjson", ".json", ".parquet")
 _SHOWN = 600
@@ -158,10 +158,10 @@ def _show(result: Comparison, found: list[Match], output: Path) -> None:
     controlled = result.length_controlled
     for name, share in (("win rate", result.win_rate), ("at equal lengths", _share(controlled))):
         if share is not None:
-            table.add_row(name, _percent(share.value, share.low, share.high), f"{1 - share.value:.1%}")
+            table.add_row(name, _with_interval(share, ".1%"), f"{1 - share.value:.1%}")
     for unit in ("characters", "words"):
         sizes = [getattr(one, unit) for one in result.lengths]
-        table.add_row(f"{unit} per answer", *(f"{one.value:.0f} [{one.low:.0f}, {one.high:.0f}]" for one in sizes))
+        table.add_row(f"{unit} per answer", *(_with_interval(one, ".0f") for one in sizes))
     console.print(table)
     console.print(f"{result.ties:,} ties count as half; intervals are 95 %")
     if isinstance(controlled, str):
@@ -189,8 +189,11 @@ def _left_out(result: Comparison) -> list[str]:
     return [*lines, f"{coverage.identical:,} pairs of equal answers are ties"] if coverage.identical else lines
 
 
-def _percent(value: float, low: float, high: float) -> str:
-    return f"{value:.1%} [{low:.1%}, {high:.1%}]"
+def _with_interval(one: Share | Estimate, form: str) -> str:
+    from math import isnan
+
+    interval = "too few prompts for an interval" if isnan(one.low) else f"{one.low:{form}}, {one.high:{form}}"
+    return f"{one.value:{form}} [{interval}]"
 
 
 def _show_examples(console: Any, found: list[Match], result: Comparison) -> None:

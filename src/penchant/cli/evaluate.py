@@ -135,6 +135,8 @@ def _print_numbers(head: dict[str, Any], results: list[CheckpointResult], tests:
 
 
 def _show(result: CheckpointResult) -> None:
+    from math import isnan
+
     from rich.console import Console
     from rich.table import Table
 
@@ -142,19 +144,23 @@ def _show(result: CheckpointResult) -> None:
     console.print(f"\n{result.name}: {result.pairs:,} pairs of {result.prompts:,} prompts, {result.ties:,} ties")
     table = Table("", "value", "95 % interval")
     calibration = result.calibration
-    parts: dict[str, Share | Estimate | None] = {
+    parts: dict[str, Share | Estimate | float | None] = {
         "reward accuracy": result.accuracy,
         "reward margin": result.margins,
         "reward, chosen": result.rewards_chosen,
         "reward, rejected": result.rewards_rejected,
         "calibration error": calibration.error,
+        "calibration error by chance alone": calibration.error_by_chance,
         "Brier score (coin: 0.25)": calibration.brier,
         "log loss (coin: 0.693)": calibration.log_loss,
         "KL to the reference, nats per token": result.kl,
     }
     for name, part in parts.items():
-        if part is not None:
-            table.add_row(name, f"{part.value:.4g}", f"{part.low:.4g} to {part.high:.4g}")
+        if isinstance(part, float):
+            table.add_row(name, f"{part:.4g}", "-")
+        elif part is not None:
+            interval = "too few prompts" if isnan(part.low) else f"{part.low:.4g} to {part.high:.4g}"
+            table.add_row(name, f"{part.value:.4g}", interval)
     console.print(table)
     for title, groups in result.groups.items():
         if len(groups) < 2:
@@ -168,9 +174,16 @@ def _show(result: CheckpointResult) -> None:
 def _show_test(test: PairedTest) -> None:
     print(
         f"\n{test.second} against {test.first}: {test.verdict}\n"
-        f"  accuracy {100 * test.difference.value:+.1f} points "
-        f"[{100 * test.difference.low:+.1f}, {100 * test.difference.high:+.1f}]; {test.how}; "
+        f"  accuracy {_signed(test.difference, '.1f', 100)}; {test.how}; "
         f"{test.only_second} pairs right only here, {test.only_first} only there\n"
-        f"  margin {test.margin_difference.value:+.4g} "
-        f"[{test.margin_difference.low:+.4g}, {test.margin_difference.high:+.4g}]"
+        f"  margin {_signed(test.margin_difference, '.4g')}"
     )
+
+
+def _signed(difference: Estimate, form: str, scale: float = 1.0) -> str:
+    """A difference with its interval; in points where the scale is 100."""
+    from math import isnan
+
+    value, low, high = (f"{scale * one:+{form}}" for one in (difference.value, difference.low, difference.high))
+    unit = " points" if scale == 100 else ""
+    return f"{value}{unit} [{'one prompt alone gives no interval' if isnan(difference.low) else f'{low}, {high}'}]"

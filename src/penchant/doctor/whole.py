@@ -29,7 +29,8 @@ def length_bias(rows: Columns) -> Verdict | None:
     if not pairs.any():
         return None
     chosen, rejected = rows.numbers("first_length")[pairs], rows.numbers("second_length")[pairs]
-    share = wilson_of_sum(float((chosen > rejected).sum() + 0.5 * (chosen == rejected).sum()), int(pairs.sum()))
+    longer, ties = int((chosen > rejected).sum()), int((chosen == rejected).sum())
+    share = wilson_of_sum(longer + ties / 2, int(pairs.sum()), ties)
     sided = share.low > _ONE_SIDED or share.high < 1 - _ONE_SIDED
     ratio = float(np.median(chosen / np.maximum(rejected, 1)))
     count = f"{share.n:,} pair{'s' * (share.n != 1)}"

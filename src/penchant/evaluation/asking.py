@@ -13,7 +13,7 @@ from penchant.evaluation.comparison import Match, PositionBias, clusters
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.judges.process import MEND
 from penchant.evaluation.judges.question import Judge, Question, Reply
-from penchant.evaluation.statistics import ClusterBootstrap
+from penchant.evaluation.statistics import ByPrompt
 from penchant.records import Prompt
 
 Progress = Callable[[int, int], None]
@@ -135,7 +135,7 @@ def position_bias(found: Sequence[Match]) -> PositionBias | None:
     if not both:
         return None
     orders = np.array([match.orders for match in both], dtype=float)
-    bootstrap = ClusterBootstrap(clusters(both))
+    by_prompt = ByPrompt(clusters(both))
     shown_first = 0.5 * (orders[:, 0] + 1 - orders[:, 1])
     same = np.sign(orders[:, 0] - 0.5) == np.sign(orders[:, 1] - 0.5)
-    return PositionBias(bootstrap.share(shown_first), bootstrap.share(same.astype(float)))
+    return PositionBias(by_prompt.share(shown_first), by_prompt.share(same.astype(float)))

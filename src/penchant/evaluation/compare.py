@@ -15,7 +15,7 @@ from penchant.evaluation.judges import Judge
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.judges.process import MEND
 from penchant.evaluation.length_controlled import length_controlled
-from penchant.evaluation.statistics import ClusterBootstrap, Share
+from penchant.evaluation.statistics import ByPrompt, Share
 
 
 def compare_answers(
@@ -81,10 +81,10 @@ def _numbers(
     difficulty: Mapping[str, float | None],
 ) -> Comparison:
     prompts = clusters(known)
-    bootstrap = ClusterBootstrap(prompts)
+    by_prompt = ByPrompt(prompts)
     preferences = np.array([match.preference for match in known], dtype=float)
     lengths = np.array([(len(match.first), len(match.second)) for match in known], dtype=float)
-    win_rate = bootstrap.share(preferences)
+    win_rate = by_prompt.share(preferences)
     hardness = [difficulty[key] for key in prompts]
     gammas = [one for one in hardness if one is not None]
     stated = gammas if len(gammas) == len(hardness) else None
@@ -99,17 +99,17 @@ def _numbers(
         losses=int((preferences < 0.5).sum()),
         length_controlled=length_controlled(preferences, lengths, prompts, stated),
         with_difficulty=stated is not None,
-        lengths=(_lengths([m.first for m in known], bootstrap), _lengths([m.second for m in known], bootstrap)),
+        lengths=(_lengths([m.first for m in known], by_prompt), _lengths([m.second for m in known], by_prompt)),
         longer_wins=longer_wins(known),
         bias=position_bias(known),
         verdict=_verdict(names, win_rate),
     )
 
 
-def _lengths(answers: Sequence[str], bootstrap: ClusterBootstrap) -> Lengths:
+def _lengths(answers: Sequence[str], by_prompt: ByPrompt) -> Lengths:
     characters = np.array([len(answer) for answer in answers], dtype=float)
     words = np.array([len(answer.split()) for answer in answers], dtype=float)
-    return Lengths(bootstrap.ratio(characters), bootstrap.ratio(words))
+    return Lengths(by_prompt.mean(characters), by_prompt.mean(words))
 
 
 def _verdict(names: tuple[str, str], win_rate: Share) -> str:

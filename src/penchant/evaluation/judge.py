@@ -18,7 +18,7 @@ from penchant.evaluation.comparison import Match, PositionBias, clusters
 from penchant.evaluation.judges import Judge, Question, Reply
 from penchant.evaluation.judges.cache import VerdictCache
 from penchant.evaluation.prompts import plain
-from penchant.evaluation.statistics import ClusterBootstrap, Share
+from penchant.evaluation.statistics import ByPrompt, Share
 from penchant.whole import write_whole
 
 
@@ -139,7 +139,7 @@ def longer_wins(found: Sequence[Match]) -> Share | None:
     longer = [
         match.preference if len(match.first) > len(match.second) else 1 - (match.preference or 0.0) for match in known
     ]
-    return ClusterBootstrap(clusters(known)).share(np.array(longer, dtype=float))
+    return ByPrompt(clusters(known)).share(np.array(longer, dtype=float))
 
 
 def _check_output(output: Path) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import bdtr
 
 from penchant.arrays import sigmoid
 from penchant.errors import InputError
-from penchant.evaluation.statistics import ClusterBootstrap, Estimate, Share, mcnemar, percentiles
+from penchant.evaluation.statistics import ByPrompt, Estimate, Share, mcnemar
 from penchant.records import Array
 
 LENGTH_EDGES = (-100, -25, 0, 25, 100)
@@ -79,11 +80,13 @@ class Calibration:
     """Whether sigma(reward margin) means what it says.
 
     ``error`` is the expected calibration error over the bins. It is above 0 by chance alone, the more so the fewer
-    pairs; ``brier`` and ``log_loss`` are proper scores of the probability given to the chosen answer (0.25 and log 2
-    for a coin).
+    pairs, and so has no interval; ``error_by_chance`` is what it would be on average if margins of the same confidences
+    meant what they say and pairs were independent. ``brier`` and ``log_loss`` are proper scores of the probability
+    given to the chosen answer (0.25 and log 2 for a coin).
     """
 
-    error: Estimate
+    error: float
+    error_by_chance: float
     brier: Estimate
     log_loss: Estimate
     bins: tuple[ConfidenceBin, ...]
@@ -122,14 +125,11 @@ class PairedTest:
     @property
     def how(self) -> str:
         """What decides, in words."""
-        return "paired bootstrap over prompts" if self.p_value is None else f"exact McNemar p = {self.p_value:.3g}"
+        return "95 % interval over prompts" if self.p_value is None else f"exact McNemar p = {self.p_value:.3g}"
 
 
 def evaluate_rewards(rewards: Rewards, held_out: HeldOut) -> CheckpointResult:
-    """All numbers of one checkpoint, each with a 95 % interval.
-
-    Shares have Wilson's interval where every prompt has one pair. Everything else, and shares where pairs share a
-    prompt, has a bootstrap interval over prompts.
+    """All numbers of one checkpoint, each with a 95 % interval over prompts (see :class:`ByPrompt`).
 
     Raises:
         InputError: if a reward is not finite or there is no pair.
@@ -139,19 +139,19 @@ def evaluate_rewards(rewards: Rewards, held_out: HeldOut) -> CheckpointResult:
     if not np.isfinite(rewards.margins).all():
         row = int(np.argmin(np.isfinite(rewards.margins))) + 1
         raise InputError("a reward is not finite", where=f"{rewards.name}: pair {row}")
-    bootstrap = ClusterBootstrap(held_out.prompts)
+    prompts = ByPrompt(held_out.prompts)
     return CheckpointResult(
         name=rewards.name,
         pairs=len(rewards.chosen),
-        prompts=bootstrap.clusters,
+        prompts=prompts.prompts,
         ties=int(np.count_nonzero(rewards.margins == 0)),
-        accuracy=bootstrap.share(rewards.right),
-        margins=bootstrap.ratio(rewards.margins),
-        rewards_chosen=bootstrap.ratio(rewards.chosen),
-        rewards_rejected=bootstrap.ratio(rewards.rejected),
-        calibration=_calibration(rewards, bootstrap),
-        kl=bootstrap.ratio(rewards.kl) if rewards.kl is not None else None,
-        groups={name: _by(words, rewards, bootstrap) for name, words in _divisions(held_out).items()},
+        accuracy=prompts.share(rewards.right),
+        margins=prompts.mean(rewards.margins),
+        rewards_chosen=prompts.mean(rewards.chosen),
+        rewards_rejected=prompts.mean(rewards.rejected),
+        calibration=_calibration(rewards, prompts),
+        kl=prompts.mean(rewards.kl) if rewards.kl is not None else None,
+        groups={name: _by(words, rewards, prompts) for name, words in _divisions(held_out).items()},
     )
 
 
@@ -159,29 +159,33 @@ def paired_test(first: Rewards, second: Rewards, prompts: Array) -> PairedTest:
     """Whether one checkpoint orders the pairs better than another.
 
     The exact McNemar test where every prompt has one pair and none is a tie; where pairs share a prompt, or a tie
-    counts as half, it does not hold, and the paired bootstrap over prompts decides.
+    counts as half, it does not hold, and the interval of the difference over prompts decides. That is the interval of
+    a share: the second against the first on each pair, won, tied or lost.
+
+    References:
+        Toshiro Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
+        design", 1998: the like score interval, of independent pairs without ties.
     """
-    bootstrap = ClusterBootstrap(prompts)
+    by_prompt = ByPrompt(prompts)
     right_first, right_second = first.margins > 0, second.margins > 0
     only_first = int(np.count_nonzero(right_first & ~right_second))
     only_second = int(np.count_nonzero(right_second & ~right_first))
     ties = bool(((first.margins == 0) | (second.margins == 0)).any())
-    p_value = None if bootstrap.clustered or ties else mcnemar(only_first, only_second)
-    difference = bootstrap.ratio(second.right - first.right)
-    margins = bootstrap.ratio(second.margins - first.margins)
+    p_value = None if by_prompt.repeated or ties else mcnemar(only_first, only_second)
+    won = by_prompt.share(0.5 * (1 + second.right - first.right))
+    difference = Estimate(2 * won.value - 1, 2 * won.low - 1, 2 * won.high - 1, won.n)
+    margins = by_prompt.mean(second.margins - first.margins)
     shown = p_value < _ALPHA if p_value is not None else difference.low > 0 or difference.high < 0
     better = second.name if difference.value > 0 else first.name
     verdict = f"{better} orders more pairs rightly" if shown and difference.value else NOTHING_SHOWN
     return PairedTest(first.name, second.name, difference, only_first, only_second, p_value, margins, verdict)
 
 
-def _calibration(rewards: Rewards, bootstrap: ClusterBootstrap) -> Calibration:
+def _calibration(rewards: Rewards, prompts: ByPrompt) -> Calibration:
     chance = sigmoid(rewards.margins)
     confidence = np.maximum(chance, 1 - chance)
     bins = np.minimum(((confidence - 0.5) * 2 * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    inside = (bins[:, None] == np.arange(CONFIDENCE_BINS)).astype(float)
-    gaps = inside * (confidence - rewards.right)[:, None]
-    counts = inside.sum(axis=0)
+    counts = np.bincount(bins, minlength=CONFIDENCE_BINS)
     shown = tuple(
         ConfidenceBin(
             low=0.5 + index / (2 * CONFIDENCE_BINS),
@@ -193,21 +197,25 @@ def _calibration(rewards: Rewards, bootstrap: ClusterBootstrap) -> Calibration:
         for index in np.flatnonzero(counts)
     )
     return Calibration(
-        error=_calibration_error(gaps, bootstrap),
-        brier=bootstrap.ratio((1 - chance) ** 2),
-        log_loss=bootstrap.ratio(np.logaddexp(0.0, -rewards.margins)),
+        error=sum(one.n * abs(one.confidence - one.accuracy) for one in shown) / len(bins),
+        error_by_chance=_error_by_chance(confidence[rewards.margins != 0], bins[rewards.margins != 0]) / len(bins),
+        brier=prompts.mean((1 - chance) ** 2),
+        log_loss=prompts.mean(np.logaddexp(0.0, -rewards.margins)),
         bins=shown,
     )
 
 
-def _calibration_error(gaps: Array, bootstrap: ClusterBootstrap) -> Estimate:
-    rows = len(gaps)
-    value = float(np.abs(gaps.sum(axis=0)).sum() / rows)
-    if bootstrap.clusters < 2:
-        return Estimate(value, float("nan"), float("nan"), rows)
-    sums = bootstrap.sums(np.column_stack([gaps, np.ones(rows)]))
-    low, high = percentiles(np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1])
-    return Estimate(value, low, high, rows)
+def _error_by_chance(confidence: Array, bins: Array) -> float:
+    """The sum over bins of E|rightly ordered pairs - expected ones|; a tie is half and half without chance.
+
+    Every pair of a bin is taken at the bin's mean confidence, so that the number is binomial; its mean deviation is
+    De Moivre's, 2 k (1 - p) P(X = k) with k the next whole number above n p.
+    """
+    counts = np.bincount(bins, minlength=CONFIDENCE_BINS)
+    filled = counts > 0
+    n, p = counts[filled], np.bincount(bins, confidence, CONFIDENCE_BINS)[filled] / counts[filled]
+    k = np.minimum(np.floor(n * p) + 1, n)
+    return float(np.sum(2 * k * (1 - p) * (bdtr(k, n, p) - bdtr(k - 1, n, p))))
 
 
 def _divisions(held_out: HeldOut) -> dict[str, Sequence[str]]:
@@ -229,14 +237,13 @@ def length_bins(difference: Array) -> list[str]:
     return [names[at] for at in places.tolist()]
 
 
-def _by(words: Sequence[str], rewards: Rewards, bootstrap: ClusterBootstrap) -> dict[str, GroupResult]:
+def _by(words: Sequence[str], rewards: Rewards, prompts: ByPrompt) -> dict[str, GroupResult]:
     """Accuracy and margin in each group, in the order of the groups' names (bins: of their first number)."""
     labels = np.asarray(words)
     found = {}
     for word in sorted(set(words), key=_order):
         mask = labels == word
-        margins = bootstrap.ratio(rewards.margins * mask, mask.astype(float))
-        found[word] = GroupResult(bootstrap.share(rewards.right, mask), margins)
+        found[word] = GroupResult(prompts.share(rewards.right, mask), prompts.mean(rewards.margins, mask))
     return found
 
 

@@ -83,7 +83,7 @@ def score_table(
 ) -> TableScore:
     """Compute one method, or all, over a table of log-probs in one pass.
 
-    Intervals take the rows as independent; where several pairs share a prompt, ``penchant evaluate --table`` resamples
+    Intervals take the rows as independent; where several pairs share a prompt, ``penchant evaluate --table`` goes by
     prompts.
 
     Args:
@@ -340,7 +340,7 @@ class _Scorer:
             rewards_chosen=_estimate(self.chosen),
             rewards_rejected=_estimate(self.rejected),
             margins=_estimate(self.margins),
-            accuracy=wilson_of_sum(self.right, self.margins.n) if self.margins.n else None,
+            accuracy=wilson_of_sum(self.right, self.margins.n, self.ties) if self.margins.n else None,
             ties=self.ties,
             notes=tuple(sorted(self.notes)),
         )

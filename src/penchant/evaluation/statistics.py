@@ -14,16 +14,13 @@ from scipy.special import bdtr, stdtrit
 from penchant.records import Array
 
 _Z95 = 1.959963984540054
-RESAMPLES = 2000
-"""Bootstrap resamples; the percentile interval's own noise is then a few hundredths of its width."""
-
-MOST_CLUSTERS = 5000
-"""More prompts than this are put together at random: the spread of this many sums is known to two hundredths."""
+FEWEST = 6
+"""Fewer independent outcomes than this, all alike, are no evidence at 5 % that a coin is not fair: 2 / 2^5 is 6 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of n outcomes with its 95 % interval."""
+    """A share of n outcomes with its 95 % interval; the bounds are NaN where there is too little for one."""
 
     value: float
     low: float
@@ -31,6 +28,8 @@ class Share:
     n: int
 
     def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:.0%} [too few for an interval]"
         return f"{self.value:.0%} [{self.low:.0%}, {self.high:.0%}]"
 
 
@@ -50,10 +49,10 @@ class Estimate:
 
 
 def wilson(outcomes: Sequence[float]) -> Share:
-    """The mean of outcomes in [0, 1] with Wilson's 95 % score interval.
+    """The mean of independent outcomes in [0, 1] with Wilson's 95 % score interval.
 
-    For outcomes of 0 and 1 this is the usual interval of a proportion; with ties counted as 1/2 it is on the safe side,
-    because such outcomes vary less than coin flips of the same mean.
+    For outcomes of 0 and 1 this is the usual interval of a proportion. Ties and soft outcomes vary less than coin flips
+    of the same mean: the outcomes' own variance stands where Wilson has share (1 - share).
 
     Raises:
         ValueError: if there is no outcome.
@@ -64,12 +63,17 @@ def wilson(outcomes: Sequence[float]) -> Share:
     Example:
         >>> str(wilson([1.0] * 8 + [0.0] * 2))
         '80% [49%, 94%]'
+        >>> str(wilson([1.0] * 11 + [0.5] * 48 + [0.0]))
+        '58% [52%, 64%]'
     """
-    return wilson_of_sum(float(sum(outcomes)), len(outcomes))
+    values = np.asarray(outcomes, dtype=float)
+    if not len(values):
+        raise ValueError("no outcomes")
+    return _scored(float(values.mean()), float(values.var()), len(values), len(values), _Z95)
 
 
-def wilson_of_sum(total: float, n: int) -> Share:
-    """As :func:`wilson`, from the sum of the outcomes and their number.
+def wilson_of_sum(total: float, n: int, ties: int = 0) -> Share:
+    """As :func:`wilson`, from the sum of outcomes of 0 and 1, and ``ties`` of 1/2, and their number.
 
     Raises:
         ValueError: if there is no outcome.
@@ -77,8 +81,14 @@ def wilson_of_sum(total: float, n: int) -> Share:
     if n == 0:
         raise ValueError("no outcomes")
     share = total / n
-    centre = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
-    half = _Z95 / (1 + _Z95**2 / n) * math.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2))
+    return _scored(share, max(0.0, share * (1 - share) - ties / (4 * n)), n, n, _Z95)
+
+
+def _scored(share: float, variance: float, n: int, effective: float, quantile: float) -> Share:
+    """Wilson's interval of a mean of n outcomes that say as much as ``effective`` independent ones."""
+    square = quantile**2
+    centre = (effective * share + square / 2) / (effective + square)
+    half = quantile / (effective + square) * math.sqrt(effective * variance + square / 4)
     return Share(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), n)
 
 
@@ -123,77 +133,109 @@ class RunningMean:
         return Estimate(self.mean, self.mean - half, self.mean + half, self.n)
 
 
-class ClusterBootstrap:
-    """Percentile intervals from resampling prompts, not rows: pairs of one prompt are not independent evidence.
+@dataclass(frozen=True, slots=True)
+class _Clustered:
+    """A mean of rows that come in clusters.
 
-    Beyond MOST_CLUSTERS prompts, random groups of whole prompts are resampled: sums of independent prompts have the
-    variance of their parts, so the intervals are the same and 100,000 pairs take a second.
-
-    Args:
-        clusters: Shape ``(rows,)``; rows with an equal entry belong to one prompt.
-        seed: Fixes the resamples. Two calls on one object use the same resamples, so differences are paired.
-        resamples: How many.
-
-    References:
-        Bradley Efron, Robert Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    Attributes:
+        rows: How many.
+        clusters: How many of them.
+        value: The mean.
+        variance: Of the rows.
+        error: The standard error of the mean.
+        kish: As many clusters of one size as these are worth: (sum of sizes)^2 / sum of sizes^2.
     """
 
-    def __init__(self, clusters: Array, *, seed: int = 0, resamples: int = RESAMPLES) -> None:
-        _, index = np.unique(np.asarray(clusters), return_inverse=True)
-        self._index: NDArray[np.int64] = index
-        self.clusters = int(index.max()) + 1 if len(index) else 0
-        self.clustered = self.clusters < len(index)
-        self._seed, self._resamples = seed, resamples
-        self._group = index
-        self._weights: NDArray[np.float64] | None = None
-        if self.clusters > MOST_CLUSTERS:
-            shuffled = np.random.default_rng(seed).permutation(self.clusters)
-            self._group = (shuffled % MOST_CLUSTERS)[index]
+    rows: int
+    clusters: int
+    value: float
+    variance: float
+    error: float
+    kish: float
 
-    def sums(self, columns: Array) -> NDArray[np.float64]:
-        """Column sums of every resample, shape ``(resamples, columns)``, from ``columns`` of shape (rows, columns)."""
-        table = np.zeros((min(self.clusters, MOST_CLUSTERS), columns.shape[1]))
-        np.add.at(table, self._group, columns)
-        if self._weights is None:
-            self._weights = self._drawn(len(table))
-        result: NDArray[np.float64] = self._weights @ table
-        return result
+    @classmethod
+    def of(cls, values: Array, index: NDArray[np.int64]) -> _Clustered:
+        """From the rows and the cluster of each; the error is NaN with one cluster."""
+        rows, value = len(values), float(np.mean(values))
+        sizes = np.bincount(index)
+        present = sizes > 0
+        sizes, residuals = sizes[present], np.bincount(index, values - value)[present]
+        kish = float(rows**2 / np.sum(sizes.astype(float) ** 2))
+        error = math.nan if len(sizes) < 2 else math.sqrt(float(np.sum(residuals**2 / (1 - sizes / rows)))) / rows
+        variance = float(np.var(values)) if np.ptp(values) else 0.0
+        return cls(rows, len(sizes), value, variance, error, kish)
 
-    def _drawn(self, count: int) -> NDArray[np.float64]:
-        """How often each of ``count`` is in each resample, shape ``(resamples, count)``."""
-        generator = np.random.default_rng(self._seed)
-        weights = np.empty((self._resamples, count))
-        for row in weights:
-            row[:] = np.bincount(generator.integers(0, count, count), minlength=count)
-        return weights
+    @property
+    def t(self) -> float:
+        """Student's 97.5 % point, with as many degrees of freedom as there are clusters' worth, less one."""
+        return float(stdtrit(max(1.0, self.kish - 1), 0.975))
 
-    def ratio(self, numerator: Array, denominator: Array | None = None) -> Estimate:
-        """sum(numerator) / sum(denominator) over the rows; without a denominator, the mean.
+    @property
+    def effective(self) -> float:
+        """As many independent rows as these are worth: from ``kish``, all that is sure if rows are alike, to all."""
+        alone = self.variance / (self.rows - 1)  # the squared error if rows were independent
+        left = self.rows * alone / max(self.error**2, alone) if alone else 0.0
+        return max(self.kish, left)
 
-        One prompt alone gives no interval (NaN).
+
+class ByPrompt:
+    """Means and shares with 95 % intervals over prompts: rows of one prompt are not independent evidence.
+
+    Means have Student's interval with the standard error over prompts (CR2: right on average if rows are independent
+    after all). Shares have Wilson's, of as many rows as the design effect leaves, with Student's quantile for the
+    normal one; it has no width of 0 where all outcomes happen to be alike. Where every prompt has one row these are
+    the usual intervals; from fewer than FEWEST rows a share takes Student's quantile too, and never excludes 1/2.
+    Whether prompts repeat is looked at among the rows that are asked for. One prompt alone gives no interval (NaN).
+
+    Args:
+        prompts: Shape ``(rows,)``; rows with an equal entry belong to one prompt.
+
+    References:
+        Leslie Kish, "Survey Sampling", 1965 (design effect, effective number).
+        Robert Bell, Daniel McCaffrey, "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage
+        Samples", 2002 (CR2).
+        Edward Korn, Barry Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive
+        Counts Estimated from Survey Data", 1998 (score intervals of an effective sample with Student's quantile).
+
+    Example:
+        >>> str(ByPrompt(np.array([0, 0, 0, 1, 1, 1])).share(np.ones(6)))
+        '100% [1%, 100%]'
+    """
+
+    def __init__(self, prompts: Array) -> None:
+        _, self._index = np.unique(np.asarray(prompts), return_inverse=True)
+        self.prompts = int(self._index.max()) + 1 if len(self._index) else 0
+        self.repeated = self.prompts < len(self._index)
+
+    def mean(self, values: Array, mask: Array | None = None) -> Estimate:
+        """The mean of the rows, or of those in the mask.
+
+        Raises:
+            ValueError: if there is none.
         """
-        below = np.ones_like(numerator) if denominator is None else denominator
-        value = float(np.sum(numerator) / np.sum(below))
-        rows = int(np.count_nonzero(below))
-        if self._alone(below):
-            return Estimate(value, math.nan, math.nan, rows)
-        sums = self.sums(np.stack([numerator, below], axis=1))
-        present = sums[:, 1] > 0  # a resample may hold none of a small group's prompts
-        low, high = percentiles(sums[present, 0] / sums[present, 1])
-        return Estimate(value, low, high, rows)
-
-    def _alone(self, below: Array) -> bool:
-        """Whether a single prompt, or none, has weight."""
-        used = self._index[below != 0]
-        return len(used) == 0 or bool((used == used[0]).all())
+        found = self._of(values, mask)
+        half = found.t * found.error
+        return Estimate(found.value, found.value - half, found.value + half, found.rows)
 
     def share(self, outcomes: Array, mask: Array | None = None) -> Share:
-        """Mean of outcomes in [0, 1]: Wilson's interval if every prompt has one row, else the bootstrap's."""
-        mask = np.ones(len(outcomes), dtype=bool) if mask is None else mask
-        if not self.clustered:
-            return wilson_of_sum(float(outcomes[mask].sum()), int(mask.sum()))
-        estimate = self.ratio(outcomes * mask, mask.astype(float))
-        return Share(estimate.value, estimate.low, estimate.high, estimate.n)
+        """The mean of outcomes in [0, 1], of all rows or those in the mask.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        found = self._of(outcomes, mask)
+        if found.clusters < 2:
+            return Share(found.value, math.nan, math.nan, found.rows)
+        independent = found.clusters == found.rows >= FEWEST
+        quantile = _Z95 if independent else found.t
+        return _scored(found.value, found.variance, found.rows, found.effective, quantile)
+
+    def _of(self, values: Array, mask: Array | None) -> _Clustered:
+        some = slice(None) if mask is None else mask
+        values = np.asarray(values, dtype=float)[some]
+        if not len(values):
+            raise ValueError("no rows")
+        return _Clustered.of(values, self._index[some])
 
 
 def higher_share(upper: Array, lower: Array, counts: tuple[int, int] | None = None) -> Share:
@@ -235,12 +277,6 @@ def higher_share(upper: Array, lower: Array, counts: tuple[int, int] | None = No
     low = 0.0 if value == 0 else float(brentq(beyond, 0.0, min(value, 1 - edge)))
     high = 1.0 if value == 1 else float(brentq(beyond, max(value, edge), 1.0))
     return Share(value, low, high, len(upper) * len(lower))
-
-
-def percentiles(values: Array) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % points."""
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -146,10 +146,11 @@ def _tests(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
             found.append(f"{name} and {names[0]} were not measured on the same rows, so they are not tested.")
             continue
         test = paired_test(rewards_of(names[0], of_first), rewards_of(name, rows), prompts_of(of_first))
-        low, high = (f"{100 * bound:+.1f}" for bound in (test.difference.low, test.difference.high))
+        low, high = (100 * bound for bound in (test.difference.low, test.difference.high))
+        interval = f"{low:+.1f} to {high:+.1f}" if low == low else "one prompt alone gives no interval"
         found.append(
             f"{name} against {names[0]}: {test.verdict}; {100 * test.difference.value:+.1f} points of accuracy "
-            f"({low} to {high}), {test.how}, {len(rows):,} pairs."
+            f"({interval}), {test.how}, {len(rows):,} pairs."
         )
     return found
 

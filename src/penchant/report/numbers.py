@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from penchant.evaluation.pairs import Rewards, length_bins
-from penchant.evaluation.statistics import ClusterBootstrap, Estimate, RunningMean, Share, higher_share
+from penchant.evaluation.statistics import ByPrompt, Estimate, RunningMean, Share, higher_share
 from penchant.records import Array
 from penchant.report import record
 from penchant.report.read import Run
@@ -83,7 +83,7 @@ def pair_numbers(run: Run) -> Pairs | None:
     lengths = np.array([row.lengths for row in rows])
     margins, difference = rewards[:, 0] - rewards[:, 1], lengths[:, 0] - lengths[:, 1]
     prompts = prompts_of(rows)
-    means = ClusterBootstrap(prompts)
+    means = ByPrompt(prompts)
     both = [(row.before, row.start_rewards) for row in rows]
     known = np.array([before is not None and start is not None for before, start in both])
     before, start = (np.array([pair[at] for pair, shown in zip(both, known, strict=True) if shown]) for at in (0, 1))
@@ -93,12 +93,12 @@ def pair_numbers(run: Run) -> Pairs | None:
     order = list(dict.fromkeys(length_bins(np.sort(difference))))
     drift = None
     if known.any():
-        of_known = means if known.all() else ClusterBootstrap(prompts[known])
-        drift = (of_known.ratio((after - before)[:, 0]), of_known.ratio((after - before)[:, 1]))
+        of_known = means if known.all() else ByPrompt(prompts[known])
+        drift = (of_known.mean((after - before)[:, 0]), of_known.mean((after - before)[:, 1]))
     return Pairs(
         accuracy=means.share(right),
         ties=int(np.count_nonzero(margins == 0)),
-        margin=means.ratio(margins),
+        margin=means.mean(margins),
         drift=drift,
         by_length={name: means.share(right, bins == name) for name in order},
         margins=margins,
@@ -121,7 +121,7 @@ def _on_top(rows: Sequence[record.Row]) -> Share:
         if row.scores and row.scores[0] > row.scores[-1]
     ]
     prompts = [row.prompt for row in rows if row.scores and row.scores[0] > row.scores[-1]]
-    return ClusterBootstrap(np.array(prompts)).share(np.array(found))
+    return ByPrompt(np.array(prompts)).share(np.array(found))
 
 
 def answer_numbers(run: Run) -> Answers:
