@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tests_support import pair_rows, write_jsonl
@@ -11,6 +13,7 @@ from penchant.cli import main
 from penchant.errors import InputError
 from penchant.models import load_model
 from penchant.training import merge as merging
+from penchant.training.session import results
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,16 @@ def test_what_cannot_be_merged_is_one_line(trained, tiny_model_folder, tmp_path,
     with pytest.raises(InputError, match="other log-probs than adapter and base"):
         merging.merge(trained.output_dir, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+def test_the_card_gives_an_interval_where_it_holds_and_names_the_unit():
+    rows = [SimpleNamespace(prompt_ids=[1, number]) for number in range(5)]
+    history = [{"eval_loss": 0.5, "eval_rewards/accuracies": 0.6, "eval_rewards/margins": 0.25}]
+    shown = {
+        unit: results(history, held_out, unit)["held-out reward accuracy"]
+        for unit, held_out in (("pairs", rows), ("lists", rows))
+    }
+    assert shown["pairs"] == "60% [23%, 88%] of 5 pairs; mean margin 0.2500"
+    assert shown["lists"] == "60% of the pairs of answers in 5 lists; mean margin 0.2500"
+    assert results(history, [*rows, rows[0]], "pairs")["held-out reward accuracy"].startswith("60% of 6 pairs")
+    assert results([], rows, "pairs") == {}

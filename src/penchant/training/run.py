@@ -158,7 +158,7 @@ def train(
             train_from(trainer, folder, checkpoint, say)
         for line in alarms.summary():
             say(f"alarm      {line}")
-        facts |= results(trainer.state.log_history, len(eval_rows))
+        facts |= results(trainer.state.log_history, eval_rows, chosen.data)
         _save(trainer, folder, lambda: write_card(folder, trainer.method, config, facts, command), kept, say)
     history = trainer.state.log_history
     return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)

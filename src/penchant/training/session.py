@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
 from transformers import TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 
+from penchant.evaluation.statistics import wilson_of_sum
 from penchant.training.checkpoints import checkpoints, disk_errors, remove_after
 from penchant.training.stopping import EXIT, SaveOnTerm
 from penchant.training.trainer import PreferenceTrainer
@@ -66,19 +66,30 @@ def _then(folder: Path) -> str:
     return f"--resume goes on from {saved[0].name}" if saved else "no checkpoint was saved (--save-steps saves them)"
 
 
-def results(history: list[dict[str, float]], held_out: int) -> dict[str, str]:
-    """What the last evaluation found, for the card: the accuracy with Wilson's 95 % interval."""
+def results(history: list[dict[str, float]], held_out: Sequence[Any], unit: str) -> dict[str, str]:
+    """What the last evaluation found, for the card.
+
+    Args:
+        history: The log.
+        held_out: The held-out rows, tokenised.
+        unit: What they are: pairs, lists or answers.
+
+    Returns:
+        The loss, and the reward accuracy with Wilson's 95 % interval where the rows are pairs of a prompt each; a mean
+        over the pairs of lists, or over pairs that share prompts, stands without one: the report has it by prompt.
+    """
     line = next((one for one in reversed(history) if "eval_loss" in one), None)
     if line is None or not held_out:
         return {}
     found = {"held-out loss": f"{line['eval_loss']:.4f}"}
     share = line.get("eval_rewards/accuracies")
     if share is not None:
-        interval = binomtest(round(share * held_out), held_out).proportion_ci(method="wilson")
+        count = len(held_out)
+        alone = unit == "pairs" and len({hash(tuple(row.prompt_ids)) for row in held_out}) == count
+        shown = str(wilson_of_sum(share * count, count)) if alone else f"{share:.0%}"
+        what = f"{count} pairs" if unit == "pairs" else f"the pairs of answers in {count} {unit}"
         margin = line.get("eval_rewards/margins", 0.0)
-        found["held-out reward accuracy"] = (
-            f"{share:.0%} [{interval.low:.0%}, {interval.high:.0%}] of {held_out} pairs; mean margin {margin:.4f}"
-        )
+        found["held-out reward accuracy"] = f"{shown} of {what}; mean margin {margin:.4f}"
     return found
 
 
