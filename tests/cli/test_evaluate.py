@@ -67,6 +67,16 @@ def test_evaluate_two_tables_says_no_difference_shown(capsys, table):
     assert "no difference shown" in out
 
 
+def test_means_per_token_are_remarked_upon(capsys, tmp_path):
+    row = {"policy_chosen_logps": -1.5, "policy_rejected_logps": -1.25, "ref_chosen_logps": -1.5}
+    row |= {"ref_rejected_logps": -1.5, "chosen_lengths": 90, "rejected_lengths": 120}
+    table = str(write_jsonl(tmp_path / "t.jsonl", [row] * 3))
+    words = "remark: policy_chosen_logps: 0.0167 nats per token"
+    assert words in run(capsys, "score", table)[1]
+    code, out, err = run(capsys, "evaluate", "--table", table, "--json")
+    assert code == 0 and "policy_chosen_logps: 0.0167 nats per token" in err and json.loads(out)
+
+
 def test_evaluate_a_model(capsys, tmp_path, tiny_model_folder):
     data = write_jsonl(tmp_path / "p.jsonl", pair_rows(6))
     model = str(tiny_model_folder)
@@ -165,6 +175,9 @@ def test_a_vllm_that_does_not_load_is_said_so(capsys, tmp_path, monkeypatch, tin
         (["score", "none.csv"], "none.csv: no such file"),
         (["evaluate"], "--model is missing"),
         (["evaluate", "--table", "t.csv", "--model", "m"], "--model and --table are both given"),
+        (["evaluate", "--table", "t.csv", "--max-length", "9"], "--max-length and --table are both given"),
+        (["evaluate", "--table", "t.csv", "--no-kl"], "--no-kl and --table are both given"),
+        (["evaluate", "--table", "t.csv", "--dtype", "bfloat16"], "--dtype and --table are both given"),
         (["sample", "--model", "m", "--prompts", "none.jsonl", "--output", "o.jsonl"], "none.jsonl: no such file"),
         (["sample", "--model", "m", "--prompts", "p", "--output", "o", "--engine", "vlm"], "Did you mean 'vllm'?"),
     ],

@@ -124,6 +124,28 @@ def test_tables_give_prompts_sources_and_lengths(tmp_path):
         evaluate_tables([paths[0], other], method=DPO, constants={"beta": 0.5})
 
 
+def test_tables_of_other_rows_are_noticed_by_their_reference(tmp_path):
+    """Without prompts and lengths the reference's log-probs tell; rounding of bfloat16 is let pass."""
+    given = {"method": DPO, "constants": {"beta": 0.1}}
+    row = {"policy_chosen_logps": -9.0, "policy_rejected_logps": -9.5, "ref_rejected_logps": -9.0}
+    for name, noise, order in (("a", 0, 1), ("same", 0.3, 1), ("other", 0, -1)):
+        rows = [row | {"ref_chosen_logps": -50.0 - 3 * i + noise} for i in range(6)][::order]
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
+    first, same, other = (str(tmp_path / f"{name}.jsonl") for name in ("a", "same", "other"))
+    assert len(evaluate_tables([first, same], **given)[0]) == 2
+    with pytest.raises(InputError, match=r"ref_chosen_logps differ"):
+        evaluate_tables([first, other], **given)
+
+
+def test_a_row_without_a_prompt_is_a_prompt_of_its_own(tmp_path):
+    row = {"policy_chosen_logps": -9.0, "policy_rejected_logps": -9.5, "ref_chosen_logps": -9.0}
+    rows = [row | {"ref_rejected_logps": -9.0, "prompt": prompt} for prompt in ("a", "a", None, None, "")]
+    said = []
+    path = str(write_jsonl(tmp_path / "t.jsonl", rows))
+    found, held_out = evaluate_tables([path], method=DPO, constants={"beta": 0.1}, say=said.append)
+    assert (evaluate_rewards(found[0], held_out).prompts, said) == (4, [])
+
+
 @pytest.fixture
 def other_folder(tmp_path, tiny_tokenizer):
     folder = tmp_path / "other"

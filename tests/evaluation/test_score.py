@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from scipy import stats
 
 from penchant.errors import InputError
+from penchant.evaluation.from_tables import evaluate_tables
 from penchant.evaluation.score import score_table
 from penchant.evaluation.tables import open_table
-from penchant.objectives import METHODS, dpo_loss, dr_dpo_loss, kto_loss, lipo_loss, rao_kupper_loss
+from penchant.objectives import METHODS, dpo_loss, dr_dpo_loss, get_method, kto_loss, lipo_loss, rao_kupper_loss
 
 COLUMNS = {
     "policy_chosen_logps": [-10.5, -20.0, -3.0],
@@ -72,6 +74,50 @@ def test_a_pair_is_two_labelled_answers_for_kto(tmp_path):
     expected = kto_loss(ratios, [True] * 3 + [False] * 3, value_function="sigmoid")
     assert one.loss.value == pytest.approx(expected, rel=1e-14)
     assert "z_ref = 0.0 (no such column)" in one.notes
+
+
+def test_the_two_answers_of_a_pair_are_no_independent_rows(tmp_path):
+    """Where what one answer gains is what the other gains too, the interval is that of the pairs, not half as wide."""
+    shift = np.random.default_rng(0).normal(0, 2, 50)
+    ratios = {"policy_chosen_logps": shift - 50, "policy_rejected_logps": -shift - 50}
+    columns = ratios | {name: np.full(50, -50.0) for name in ("ref_chosen_logps", "ref_rejected_logps")}
+    (one,) = score_table(write(tmp_path / "t.csv", columns), method="kto").scores
+    losses = kto_loss([*shift, *-shift], [True] * 50 + [False] * 50, value_function="sigmoid", reduction="none")
+    pairs = np.reshape(losses, (2, 50)).mean(axis=0)
+    low, high = stats.t.interval(0.95, 49, loc=pairs.mean(), scale=stats.sem(pairs))
+    assert (one.loss.low, one.loss.high, one.rows) == (pytest.approx(low), pytest.approx(high), 100)
+    assert any("one in the interval" in note for note in one.notes)
+
+
+def test_a_reward_asks_for_nothing_that_it_does_not_use(tmp_path):
+    logps = {name: COLUMNS[name] for name in ("policy_chosen_logps", "policy_rejected_logps")}
+    (one,) = score_table(write(tmp_path / "few.csv", logps), method="slic").scores
+    assert (one.accuracy.value, one.margins.n) == (0.5, 3)
+
+
+def test_the_reward_of_a_sum_is_the_weighted_mean_of_its_parts(tmp_path):
+    """One part takes log-ratios, the other log-probs per token; both commands say the same."""
+    path = write(tmp_path / "t.csv", COLUMNS)
+    (one,) = score_table(path, method="dpo + simpo").scores
+    of_dpo, of_simpo = (score_table(path, method=name).scores[0].margins.value for name in ("dpo", "simpo"))
+    assert one.margins.value == pytest.approx((of_dpo + of_simpo) / 2)
+    method = get_method("dpo + simpo")
+    found, _ = evaluate_tables([str(path)], method=method, constants=method.constants)
+    assert found[0].margins.mean() == pytest.approx(one.margins.value)
+
+
+def test_means_per_token_are_noticed(tmp_path):
+    long = COLUMNS | {"chosen_lengths": [200, 300, 250], "rejected_lengths": [5, 7, 2]}
+    remarks = score_table(write(tmp_path / "t.csv", long)).remarks
+    assert [remark.partition(":")[0] for remark in remarks] == ["policy_chosen_logps", "ref_chosen_logps"]
+    assert score_table(write(tmp_path / "sums.csv", COLUMNS)).remarks == ()
+
+
+@pytest.mark.parametrize("method", ["dpo", "dr_dpo"])
+def test_a_table_without_a_whole_row_is_said_so(tmp_path, method):
+    path = write(tmp_path / "t.parquet", COLUMNS | {"policy_chosen_logps": [float("nan")] * 3})
+    with pytest.raises(InputError, match="no row is whole"):
+        score_table(path, method=method, skip_missing=True)
 
 
 def test_labelled_answers(tmp_path):

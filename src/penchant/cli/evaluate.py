@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -25,13 +26,13 @@ def evaluate(
     method: str | None = None,
     beta: float | None = None,
     length_normalize: bool | None = None,
-    kl: bool = True,
-    max_length: int = 1024,
-    truncation: str = "drop",
-    chat_template: str = "auto",
-    dtype: str = "float32",
+    kl: bool | None = None,
+    max_length: int | None = None,
+    truncation: str | None = None,
+    chat_template: str | None = None,
+    dtype: str | None = None,
     format: str | None = None,
-    trust_remote_code: bool = False,
+    trust_remote_code: bool | None = None,
     json: bool = False,
 ) -> None:
     """Measure reward accuracy, margins, calibration and KL on held-out pairs, each with a 95 % interval.
@@ -58,15 +59,16 @@ def evaluate(
     length_normalize
         Measure rewards per token. [default: as the run folders were trained]
     kl
-        Compute the KL to the reference over the whole vocabulary (keeps two models in memory).
+        Compute the KL to the reference over the whole vocabulary (keeps two models in memory). [default: yes]
     max_length
-        Most tokens of prompt and answer.
+        Most tokens of prompt and answer. [default: 1024]
     truncation
         What happens to longer rows: drop, keep_start (cut the answer) or keep_end (cut the prompt).
+        [default: drop]
     chat_template
-        auto (the tokenizer's, if it has one) or none (plain text).
+        auto (the tokenizer's, if it has one) or none (plain text). [default: auto]
     dtype
-        Type of the weights: float32, bfloat16, float16 or float64.
+        Type of the weights: float32, bfloat16, float16 or float64. [default: float32]
     format
         The data's layout, if it should not be recognised from its fields.
     trust_remote_code
@@ -81,12 +83,14 @@ def evaluate(
     wanted: dict[str, Any] = {"method": method, "beta": beta, "length_normalize": length_normalize}
     chosen, constants = whose_reward(model or [], say=say, **wanted)
     given: dict[str, Any] = {"method": chosen, "constants": constants}
-    sources = {"--model": model, "--data": data, "--reference": reference, "--store": store}
+    sources = {"model": model, "data": data, "reference": reference, "store": store}
+    settings = {"max_length": max_length, "truncation": truncation, "chat_template": chat_template, "dtype": dtype}
+    settings |= {"kl": kl, "trust_remote_code": trust_remote_code}
     if table:
-        rewards, held_out = _of_tables(table, sources, given)
+        _check_unused(sources | settings | {"format": format})
+        rewards, held_out = _of_tables(table, given)
     else:
-        settings = {"max_length": max_length, "truncation": truncation, "chat_template": chat_template, "dtype": dtype}
-        settings |= {"kl": kl, "trust_remote_code": trust_remote_code}
+        settings = {name: value for name, value in settings.items() if value is not None}
         rewards, held_out = _of_models(sources, given | {"format": format, "say": say}, settings)
     results = [evaluate_rewards(one, held_out) for one in rewards]
     tests = [paired_test(rewards[0], other, held_out.prompts) for other in rewards[1:]]
@@ -99,22 +103,27 @@ def evaluate(
         _show_test(test)
 
 
-def _of_tables(table: list[str], sources: dict[str, Any], given: dict[str, Any]) -> tuple[Any, Any]:
-    """Rewards of the pairs in tables of log-probs, and the pairs."""
+def _check_unused(options: dict[str, Any]) -> None:
+    """See that nothing is given that says nothing of a table."""
+    for name, value in options.items():
+        if value is not None and value != []:
+            option = f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+            raise InputError(f"{option} and --table are both given", fix="A table holds the log-probs already")
+
+
+def _of_tables(table: list[str], given: dict[str, Any]) -> tuple[Any, Any]:
+    """Rewards of the pairs in tables of log-probs, and the pairs; remarks on the tables go to standard error."""
     from penchant.evaluation.from_tables import evaluate_tables
 
-    for name, value in sources.items():
-        if value:
-            raise InputError(f"{name} and --table are both given", fix="A table holds the log-probs already")
-    return evaluate_tables(table, **given)
+    return evaluate_tables(table, **given, say=lambda line: print(f"remark: {line}", file=sys.stderr))
 
 
 def _of_models(sources: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]) -> tuple[Any, Any]:
     """Rewards of the pairs in files, computed or from a store, and the pairs."""
     model, data, reference, store = sources.values()
-    for name in ("--model", "--data"):
+    for name in ("model", "data"):
         if not sources[name]:
-            raise InputError(f"{name} is missing", fix="Give --model and --data, or --table")
+            raise InputError(f"--{name} is missing", fix="Give --model and --data, or --table")
     from penchant.cli.train import require_models
 
     require_models()

@@ -72,6 +72,8 @@ def _show(result: TableScore) -> None:
         console.print(f"columns: {', '.join(renamed)}")
     if result.unused:
         console.print(f"columns not used: {', '.join(result.unused)}")
+    for remark in result.remarks:
+        console.print(f"remark: {remark}")
     for one in result.scores if len(result.scores) == 1 else ():
         table = Table("", "value", "95 % interval", "rows")
         parts = {"loss": one.loss, "rewards/accuracies": one.accuracy, "rewards/margins": one.margins}

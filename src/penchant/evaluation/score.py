@@ -12,6 +12,7 @@ import numpy as np
 
 from penchant.diagnostics import implicit_rewards
 from penchant.errors import InputError, suggest
+from penchant.evaluation.columns import SumCheck, lengths_of, reward_needs_lengths, reward_needs_logps
 from penchant.evaluation.statistics import Estimate, RunningMean, Share, wilson_of_sum
 from penchant.evaluation.tables import LogpTable, open_table
 from penchant.objectives import METHODS, Method, get_method
@@ -71,6 +72,7 @@ class TableScore:
     unused: tuple[str, ...]
     scores: list[MethodScore]
     lacking: dict[str, str]
+    remarks: tuple[str, ...] = ()
 
 
 def score_table(
@@ -110,17 +112,22 @@ def score_table(
         if lacks:
             lacking[one.name] = lacks
         else:
-            scorers.append(_Scorer(one, _constants(one, given, method == "all")))
+            in_pairs = one.data == "answers" and table.paired
+            scorers.append(_Scorer(one, _constants(one, given, method == "all"), in_pairs))
     options = {"skip_missing": skip_missing, "strict": method != "all", "length_normalize": length_normalize}
-    rows, skipped = _run(scorers, table, lacking, **options)
-    done = [scorer.result(table.paired) for scorer in scorers if scorer.method.name not in lacking]
-    return TableScore(str(path), rows, skipped, dict(table.columns), table.others, done, lacking)
+    check = SumCheck()
+    rows, skipped = _run(scorers, table, lacking, check, **options)
+    done = [scorer.result() for scorer in scorers if scorer.method.name not in lacking]
+    return TableScore(
+        str(path), rows, skipped, dict(table.columns), table.others, done, lacking, tuple(check.remarks())
+    )
 
 
 def _run(
     scorers: list[_Scorer],
     table: LogpTable,
     lacking: dict[str, str],
+    check: SumCheck,
     *,
     skip_missing: bool,
     strict: bool,
@@ -131,6 +138,7 @@ def _run(
         rows, skipped = rows + len(batch.rows), skipped + batch.skipped
         if not len(batch.rows):
             continue
+        check.add(batch.arrays)
         columns = _per_token(batch.arrays) if length_normalize else batch.arrays
         pairs, answers = _terms(columns, table.paired)
         for scorer in scorers:
@@ -142,11 +150,11 @@ def _run(
             elif scorer.method.couples_rows and rows > AT_ONCE:
                 scorer.kept.clear()
                 _leave_out(scorer.method, lacking, table, strict)
+    if not rows:
+        raise InputError("no row is whole", where=str(table.path), got=f"{skipped} rows skipped")
     for scorer in scorers:
         if scorer.method.couples_rows and scorer.method.name not in lacking and not scorer.settle():
             _leave_out(scorer.method, lacking, table, strict, 1)
-    if not rows:
-        raise InputError("no row is whole", where=str(table.path), got=f"{skipped} rows skipped")
     return rows, skipped
 
 
@@ -223,14 +231,8 @@ def _lacks_lengths(method: Method, table: LogpTable) -> str:
 
 def _per_token(columns: Mapping[str, Array]) -> dict[str, Array]:
     """The columns with each sum of log-probs divided by its answer's length."""
-
-    def lengths(name: str) -> Array:
-        if "chosen" in name or name.endswith("_w"):
-            return columns["chosen_lengths"]
-        return columns["rejected_lengths" if "rejected" in name or name.endswith("_l") else "lengths"]
-
     sums = [name for name in columns if name.endswith("logps") or name.startswith("log_ratio")]
-    return {**columns, **{name: columns[name] / lengths(name) for name in sums}}
+    return {**columns, **{name: columns[name] / columns[lengths_of(name)] for name in sums}}
 
 
 def _columns_for(name: str, table: LogpTable) -> tuple[str, ...]:
@@ -250,10 +252,15 @@ def _required(method: Method) -> list[str]:
 
 @dataclass(slots=True)
 class _Scorer:
-    """Adds one method's numbers up over the batches."""
+    """Adds one method's numbers up over the batches.
+
+    ``in_pairs`` says that single answers are the chosen and then the rejected ones of pairs: the two of a pair are not
+    independent, so the interval of the loss is that of the pairs' means.
+    """
 
     method: Method
     constants: dict[str, Any]
+    in_pairs: bool = False
     loss: RunningMean = field(default_factory=RunningMean)
     chosen: RunningMean = field(default_factory=RunningMean)
     rejected: RunningMean = field(default_factory=RunningMean)
@@ -276,7 +283,7 @@ class _Scorer:
                 losses = np.atleast_1d(self.method.loss(**inputs, **self.constants, reduction="none"))
             if not np.isfinite(losses).all():
                 return int(np.argmin(np.isfinite(losses)))
-            self.loss.add(losses)
+            self.loss.add(losses.reshape(2, -1).mean(axis=0) if self.in_pairs else losses)
         if self.method.needs_pairs:
             self._add_pairs(terms)
         elif self.method.data == "answers":
@@ -293,15 +300,19 @@ class _Scorer:
         return bool(np.isfinite(loss))
 
     def _reward(self, terms: Mapping[str, Array], ratio: str, logps: str, lengths: str) -> Array | None:
-        """The implicit reward, or nothing where a reference-free method's table has no lengths."""
-        if self.method.needs_reference and ratio in terms:
-            zero = np.zeros_like(terms[ratio])
-            return implicit_rewards(self.method, self.constants, terms[ratio], zero, zero + 1)
-        if not self.method.needs_reference and logps in terms and lengths in terms:
-            return implicit_rewards(self.method, self.constants, terms[logps], None, terms[lengths])
-        need = ratio if self.method.needs_reference else f"{logps} and {lengths}"
-        self.notes.add(f"no rewards: they need {need}")
-        return None
+        """The implicit reward, or nothing where the table lacks something that it is made of."""
+        asks = {ratio: self.method.needs_reference, logps: reward_needs_logps(self.method)}
+        asks[lengths] = reward_needs_lengths(self.method)
+        needed = [name for name, asked in asks.items() if asked]
+        if any(name not in terms for name in needed):
+            self.notes.add(f"no rewards: they need {' and '.join(needed)}")
+            return None
+        first = terms[needed[0]]
+        units = terms[lengths] if asks[lengths] else np.ones_like(first)
+        if not asks[ratio]:
+            return implicit_rewards(self.method, self.constants, first, None, units)
+        own = terms[logps] if asks[logps] else first  # where only the ratio counts, the reference may be at 0
+        return implicit_rewards(self.method, self.constants, own, own - first, units)
 
     def _add_pairs(self, terms: Mapping[str, Array]) -> None:
         chosen = self._reward(terms, "log_ratio_w", "chosen_logps", "chosen_lengths")
@@ -325,10 +336,11 @@ class _Scorer:
             self.chosen.add(rewards[desirable])
             self.rejected.add(rewards[~desirable])
 
-    def result(self, paired: bool) -> MethodScore:
-        if self.method.data == "answers" and paired:
-            self.notes.add("each pair taken as two labelled answers")
+    def result(self) -> MethodScore:
         loss = self.loss.estimate()
+        if self.in_pairs:
+            self.notes.add("each pair taken as two labelled answers, and as one in the interval of the loss")
+            loss = replace(loss, n=2 * loss.n)
         if self.kept:
             loss = replace(loss, n=sum(len(next(iter(rows.values()))) for rows in self.kept))
         return MethodScore(
