@@ -12,6 +12,7 @@ from tests_support import labelled_rows, pair_rows, write_jsonl
 import penchant
 from penchant.errors import InputError
 from penchant.objectives import METHODS
+from penchant.report.read import read_run
 
 
 @pytest.fixture
@@ -61,6 +62,30 @@ def test_a_run_lowers_its_loss_and_leaves_a_folder(run, method, lora, tmp_path):
     card = (result.output_dir / "README.md").read_text()
     assert METHODS[method].paper.link in card
     assert str(config["data"]) in card
+
+
+def test_the_best_checkpoint_has_its_own_numbers(run, pairs_file):
+    """A learning rate that ruins the model: the best weights are the first evaluated ones."""
+    options = {"eval_data": str(pairs_file), "eval_steps": 1, "save_steps": 1, "load_best_model_at_end": True}
+    result = run(max_steps=3, learning_rate=0.5, lr_scheduler_type="constant", report=True, **options)
+    lines = {line["step"]: line["eval_loss"] for line in result.history if "eval_loss" in line}
+    best = min(lines, key=lines.__getitem__)
+    assert best < max(lines)
+    assert result.metrics["eval_loss"] == lines[best]
+    assert f"**held-out loss**: {lines[best]:.4f}" in (result.output_dir / "README.md").read_text()
+    kept = read_run(result.output_dir).rows
+    again = penchant.train(
+        model=str(result.output_dir),
+        data=str(pairs_file),
+        eval_data=str(pairs_file),
+        reference="adapter-off",
+        max_steps=1,
+        learning_rate=1e-12,
+        use_cpu=True,
+        output_dir=result.output_dir.parent / "again",
+    )
+    for one, other in zip(kept, read_run(again.output_dir).rows, strict=True):
+        assert one.after == pytest.approx(other.after, abs=1e-3)
 
 
 def test_saved_adapter_gives_the_trained_model_back(run, tiny_model_folder):

@@ -41,7 +41,7 @@ from penchant.training.progress import ProgressBar
 from penchant.training.reading import encode_rows, read_rows_for, split
 from penchant.training.references import AGREEMENT
 from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
-from penchant.training.session import clear_after, last_metrics, results, train_from
+from penchant.training.session import clear_after, last_metrics, results, saved_history, train_from
 from penchant.training.sharding import check_checkpoint, description, whole_loading
 from penchant.training.show import show_first
 from penchant.training.trainer import PreferenceTrainer
@@ -158,10 +158,10 @@ def train(
             train_from(trainer, folder, checkpoint, say)
         for line in alarms.summary():
             say(f"alarm      {line}")
-        facts |= results(trainer.state.log_history, eval_rows, chosen.data)
+        facts |= results(saved_history(trainer), eval_rows, chosen.data)
         _save(trainer, folder, lambda: write_card(folder, trainer.method, config, facts, command), kept, say)
-    history = trainer.state.log_history
-    return TrainResult(folder, trainer.model, loaded.tokenizer, last_metrics(history), history, trainer.reference)
+    history, metrics = trainer.state.log_history, last_metrics(saved_history(trainer))
+    return TrainResult(folder, trainer.model, loaded.tokenizer, metrics, history, trainer.reference)
 
 
 def _going_on(

@@ -35,7 +35,10 @@ def train_from(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None
     if term.stopped:
         say(f"stopped    by SIGTERM at step {trainer.state.global_step}; {_then(folder)}")
         raise SystemExit(EXIT)
-    if trainer.eval_dataset is not None and "eval_loss" not in last_metrics(trainer.state.log_history):
+    best = trainer.args.load_best_model_at_end and trainer.state.best_model_checkpoint
+    if best and trainer.state.best_global_step != trainer.state.global_step:
+        trainer.evaluation_loop(trainer.get_eval_dataloader(), "best")  # the report's rows are of the weights loaded
+    elif trainer.eval_dataset is not None and "eval_loss" not in last_metrics(trainer.state.log_history):
         trainer.evaluate()
 
 
@@ -64,6 +67,14 @@ def clear_after(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | Non
 def _then(folder: Path) -> str:
     saved = checkpoints(folder)
     return f"--resume goes on from {saved[0].name}" if saved else "no checkpoint was saved (--save-steps saves them)"
+
+
+def saved_history(trainer: PreferenceTrainer) -> list[dict[str, float]]:
+    """The log up to the weights that are saved: the last ones, or the best checkpoint's."""
+    state, history = trainer.state, trainer.state.log_history
+    if not (trainer.args.load_best_model_at_end and state.best_model_checkpoint):
+        return history
+    return [line for line in history if line["step"] <= state.best_global_step]
 
 
 def results(history: list[dict[str, float]], held_out: Sequence[Any], unit: str) -> dict[str, str]:
