@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 
 import penchant
@@ -93,6 +94,24 @@ def test_what_a_method_needs(name):
     assert method.needs_reference == ("reference" in needs)
     assert method.uses_lengths == ("lengths" in needs)
     assert method.couples_rows == ("the whole batch" in needs)
+
+
+def test_means_over_tokens_are_ranked_where_the_formula_compares_means(method, all_rows):
+    """Such a loss cannot tell a rejected answer from one of twice the tokens and twice the log-prob; others can."""
+    mine = [row for row in all_rows if row.function == method.loss.__name__ and row.loss < np.inf]
+    same = [np.allclose(*(_of_answers(method, row, times) for times in (1.0, 2.0)), rtol=1e-9) for row in mine]
+    assert all(same) if method.ranks_per_token else not all(same)
+
+
+def _of_answers(method, row, times):
+    """The loss of a golden row with the last answer's tokens and log-probs taken so many times."""
+    inputs = {name: np.array(values, dtype=np.float64) for name, values in row.inputs.items()}
+    for name, values in inputs.items():
+        if name.endswith(("rejected_logps", "rejected_lengths", "log_ratio", "log_ratio_l")):
+            values *= times
+        elif name.endswith(("list_logps", "list_lengths")):
+            values[:, -1] *= times
+    return method.loss(**inputs, **row.constants)
 
 
 def test_a_loss_of_two_kinds_of_rows_is_no_method():

@@ -159,7 +159,7 @@ def test_an_option_that_is_taken_changes_the_loss(trainers, tiny_tokenizer, tmp_
     assert any(old != pytest.approx(float(new), rel=1e-6) for old, new in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("name", ["dpo", "simpo", "ipo", "alphapo", "aot", "tpo_l"])
+@pytest.mark.parametrize("name", ["dpo", "simpo", "ipo", "alphapo", "aot", "tpo_l", "tpo"])
 def test_a_margin_is_taken_from_the_score(trainers, tiny_tokenizer, name):
     """Of DPO, -log sigmoid(z - margin); of the others, what their formula makes of a difference that much smaller."""
     if name == "alphapo":
@@ -183,6 +183,10 @@ def test_a_margin_is_taken_from_the_score(trainers, tiny_tokenizer, name):
     elif name == "ipo":
         gap = (record.log_ratio_w - record.log_ratio_l).numpy()
         expected = np.square(gap - record.numbers["margin"].numpy() / 0.1 - 5).mean()
+    elif name == "tpo":
+        z = 0.01 * (record.chosen_logps - record.rejected_logps).numpy()
+        rest = -(record.gold_logps / record.gold_lengths).numpy()
+        expected = (np.logaddexp(0, record.numbers["margin"].numpy() - z) + rest).mean()
     else:
         assert found > plain and len(order) == 4 and margin.max() > 0
         return

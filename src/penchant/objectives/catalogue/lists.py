@@ -62,7 +62,6 @@ METHODS = (
         "each answer against all worse ones, at temperatures that the ratings set; no reference",
         "Σ_k log(1 + Σ_{i worse} exp(p̄_i/T_ki - p̄_k/T_kk)) - α·p̄_best, T_ki = 1/(rating_k - rating_i)",
         Paper("Song et al.", "Preference Ranking Optimization for Human Alignment", 2023, "2306.17492"),
-        per_token=True,
     ),
     Method(
         "rrhf",
@@ -75,7 +74,6 @@ METHODS = (
             2023,
             "2304.05302",
         ),
-        per_token=True,
     ),
     Method(
         "d2o",

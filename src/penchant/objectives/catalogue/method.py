@@ -58,7 +58,8 @@ class Method:
         paper: Its source; ``None`` for a sum of methods or a loss of one's own.
         bound: Constants that differ from the function's own defaults.
         parts: What a sum is made of.
-        per_token: Whether it ranks answers by means over tokens; left out, if it counts tokens and has no reference.
+        per_token: Whether it ranks answers by means over tokens; left out, if it has no reference and counts the tokens
+            of every answer that it scores.
     """
 
     name: str
@@ -103,7 +104,12 @@ class Method:
 
     @property
     def ranks_per_token(self) -> bool:
-        return self.uses_lengths and not self.needs_reference if self.per_token is None else self.per_token
+        """Whether a reward is a mean over tokens. CPO and TPO count tokens to imitate, but compare sums."""
+        if self.per_token is not None:
+            return self.per_token
+        scored = [name.removeprefix("policy_") for name in self.inputs if name.endswith("logps")]
+        counted = [name.replace("logps", "lengths") in self.inputs for name in scored]
+        return not self.needs_reference and bool(counted) and all(counted)
 
     @property
     def needs_pairs(self) -> bool:

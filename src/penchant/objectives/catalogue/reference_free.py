@@ -25,7 +25,6 @@ METHODS = (
             2024,
             "2401.08417",
         ),
-        per_token=False,
     ),
     Method(
         "cpo_simpo",
