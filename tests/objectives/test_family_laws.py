@@ -238,6 +238,17 @@ def test_what_becomes_dpo(seed, beta):
 
 
 @random
+@given(seed=seeds, beta=st.floats(0.01, 1), eta=st.floats(0.1, 3))
+def test_reward_awares_default_is_soft_dpo_on_the_ratings_less_their_entropy(seed, beta, eta):
+    """Nemotron-4's and NeMo's backward KL: the mean is over the ratings' preference, so hopeless pairs keep pulling."""
+    (a, b), ratings = ratios(seed, 3.0), np.random.default_rng(seed).uniform(0, 5, (2, 200))
+    share = 1 / (1 + np.exp(-eta * (ratings[0] - ratings[1])))
+    entropy = -share * np.log(share) - (1 - share) * np.log1p(-share)
+    aware = each("reward_aware", a, b, *ratings, beta, eta)
+    assert aware + entropy == near(each("soft_dpo", a, b, share, beta), rel=1e-9, floor=1e-12)
+
+
+@random
 @given(seed=seeds, beta=st.floats(0.01, 1))
 def test_dr_dpo_nears_the_mean_at_the_rate_of_its_temperature(seed, beta):
     a, b = ratios(seed, 3.0)

@@ -168,10 +168,10 @@ def reward_aware_loss(
     .. math:: L = D\big(\beta(\rho_w - \rho_l)\,,\ \eta(s_w - s_l)\big)
 
     References:
-        NVIDIA, "Nemotron-4 340B Technical Report", 2024, arXiv:2406.11704.3.
+        NVIDIA, "Nemotron-4 340B Technical Report", 2024, arXiv:2406.11704.
 
     >>> round(reward_aware_loss(2.0, -1.0, 1.0, 0.0), 9)
-    0.056796681
+    0.052834562
     """
     where = "reward_aware_loss"
     _, z, t = _reward_gaps(where, log_ratio_w, log_ratio_l, chosen_scores, rejected_scores, beta, eta)
@@ -179,7 +179,7 @@ def reward_aware_loss(
     with np.errstate(all="ignore"):
         if kind == "squared":
             return reduce(where, (z - t) ** 2, reduction)
-        first, second = (t, z) if kind == "forward_kl" else (z, t)
+        first, second = (z, t) if kind == "forward_kl" else (t, z)
         return reduce(where, bernoulli_kl(first, second), reduction)
 
 
@@ -195,14 +195,14 @@ def reward_aware_grad(
 ) -> PairGrad:
     r"""Derivatives of :func:`reward_aware_loss` by the two log-ratios; arguments and errors are the loss's.
 
-    .. math:: \partial L/\partial\rho_w = \beta\sigma(z)\sigma(-z)(z - t),\ \beta(\sigma(z) - \sigma(t)),\ 2\beta(z -
+    .. math:: \partial L/\partial\rho_w = \beta(\sigma(z) - \sigma(t)),\ \beta\sigma(z)\sigma(-z)(z - t),\ 2\beta(z -
               t)\ \text{in the order above};\quad \partial L/\partial\rho_l = -\partial L/\partial\rho_w
     """
     scale, z, t = _reward_gaps("reward_aware_grad", log_ratio_w, log_ratio_l, chosen_scores, rejected_scores, beta, eta)
     kind = choice("reward_aware_grad", "distance", distance, _DISTANCES)
     if kind == "squared":
         return opposed(2 * scale * (z - t))
-    return opposed(scale * (sigmoid(z) - sigmoid(t) if kind == "forward_kl" else sigmoid(z) * sigmoid(-z) * (z - t)))
+    return opposed(scale * (sigmoid(z) * sigmoid(-z) * (z - t) if kind == "forward_kl" else sigmoid(z) - sigmoid(t)))
 
 
 def _odpo_z(

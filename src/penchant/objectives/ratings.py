@@ -168,9 +168,10 @@ def reward_aware_loss(
 
     .. math:: D\big(\beta(\rho_w - \rho_l)\,,\ \eta(s_w - s_l)\big)
 
-    The distance is the square, or the divergence between the two Bernoulli preferences that the gaps stand for:
-    ``backward_kl`` is KL(policy, ratings), ``forward_kl`` KL(ratings, policy), which is DPO on soft labels less their
-    entropy. Other papers call other losses RPO.
+    The distance is the square, or the divergence between the two Bernoulli preferences that the gaps stand for, under
+    NVIDIA's names: ``backward_kl``, the report's, is KL(ratings, policy), which is DPO on soft labels less their
+    entropy; ``forward_kl`` is KL(policy, ratings). This function had the two the other way round before its first
+    release: what was ``backward_kl`` then, the default, is ``forward_kl`` now. Other papers call other losses RPO.
 
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.
@@ -189,17 +190,20 @@ def reward_aware_loss(
         InputError: if shapes disagree, the batch is empty, or a constant is out of its domain.
 
     References:
-        NVIDIA, "Nemotron-4 340B Technical Report", 2024, arXiv:2406.11704.3.
+        NVIDIA, "Nemotron-4 340B Technical Report", 2024, arXiv:2406.11704, the equation of L_rpo in its section on
+        preference fine-tuning; Shengyang Sun et al., "Reward-aware Preference Optimization: A Unified Mathematical
+        Framework for Model Alignment", 2025, arXiv:2502.00203, has all three distances. The names are those of
+        NeMo-Aligner's ``rpo_bwd_kl``, ``rpo_fwd_kl`` and ``rpo_sq``.
 
     Example:
         >>> round(reward_aware_loss(2.0, -1.0, 1.0, 0.0), 9)
-        0.056796681
+        0.052834562
     """
     z, target = beta * (log_ratio_w - log_ratio_l), eta * (chosen_scores - rejected_scores)
     if distance == "squared":
         losses = squared(z, target)
     elif distance == "forward_kl":
-        losses = bernoulli_kl(target, z)
-    else:
         losses = bernoulli_kl(z, target)
+    else:
+        losses = bernoulli_kl(target, z)
     return reduce(losses, reduction)

@@ -44,7 +44,7 @@ METHODS = (
         "reward_aware",
         reward_aware_loss,
         "implicit reward gaps are matched to those of the ratings",
-        "KL(σ(β(a - b)), σ(η(s_w - s_l))), or its reverse, or the square",
+        "KL(σ(η(s_w - s_l)), σ(β(a - b))), or its reverse, or the square",
         Paper("NVIDIA", "Nemotron-4 340B Technical Report", 2024, "2406.11704"),
     ),
 )

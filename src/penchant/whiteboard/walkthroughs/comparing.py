@@ -58,9 +58,13 @@ LABELS: dict[str, tuple[Step, ...]] = {
     "reward_aware": (
         *SCALED,
         line("t", "eta * (chosen_scores - rejected_scores)", "the margin that the ratings ask for"),
-        line("up", "sigmoid(z) * (log_sigmoid(z) - log_sigmoid(t))", "share of chosen, and what it is off by"),
-        line("down", "sigmoid(-z) * (log_sigmoid(-z) - log_sigmoid(-t))", "the same of rejected"),
-        line("loss", "up + down", "KL(σ z, σ t): the loss of the pair"),
+        line(
+            "up",
+            "sigmoid(t) * (log_sigmoid(t) - log_sigmoid(z))",
+            "share of chosen in the ratings, and what z is off by",
+        ),
+        line("down", "sigmoid(-t) * (log_sigmoid(-t) - log_sigmoid(-z))", "the same of rejected"),
+        line("loss", "up + down", "KL(σ t, σ z): the loss of the pair"),
     ),
     "rao_kupper": (
         *SCALED,
