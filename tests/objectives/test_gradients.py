@@ -204,6 +204,35 @@ def test_the_forward_kl_beyond_the_largest_number(library, dtype, far):
         assert (by_chosen[[1, 2, 4]] < 0).all() and (by_rejected[[1, 2]] > 0).all()
 
 
+INFINITE = float("-inf")
+IMPOSSIBLE = {
+    "dpo": (-1.0, INFINITE, -1.0, -2.0),
+    "robust_dpo": (1.0, INFINITE),
+    "hinge": (1.0, INFINITE),
+    "squared_hinge": (1.0, INFINITE),
+    "minor_dpo": (1.0, INFINITE),
+    "repo": (-1.0, INFINITE, 1, 1),
+    "slic": (-1.0, INFINITE),
+}
+"""Pairs whose rejected answer the policy cannot write."""
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_an_impossible_rejected_answer_costs_what_the_formula_says(name, objectives, library):
+    objective, inputs = objectives[name], IMPOSSIBLE[name]
+    options = {"label_smoothing": 0.0} if name == "robust_dpo" else {}
+    columns = library.arrays([[value] for value in inputs], "float64")
+    expected = objective.true_loss(*inputs, **options)
+    assert np.isfinite(expected)
+    assert float(objective.loss(*columns, **options)) == pytest.approx(expected, rel=1e-12, abs=0)
+    nothing = library.arrays([[np.nan], *([value] for value in inputs[1:])], "float64")
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(float(objective.loss(*nothing, **options)))
+    if library.differentiate:
+        found = library.slopes(lambda *x: objective.loss(*x, **options), columns, objective.steep[:2])
+        assert np.isfinite(found).all()
+
+
 # --- ORPO where a probability reaches one ----------------------------------------------------------------------------
 
 

@@ -176,7 +176,8 @@ def robust_dpo_loss(
     """
     _, w, lo = scaled("robust_dpo_loss", log_ratio_w, log_ratio_l, beta)
     share = number("robust_dpo_loss", "label_smoothing", label_smoothing, "in [0, 0.5)")
-    return reduce("robust_dpo_loss", softplus(lo - w) - share / (1 - 2 * share) * (w - lo), reduction)
+    tilt = share / (1 - 2 * share) * (w - lo) if share else 0.0  # nothing of an infinite margin is nothing
+    return reduce("robust_dpo_loss", softplus(lo - w) - tilt, reduction)
 
 
 def robust_dpo_grad(

@@ -39,8 +39,9 @@ def savage(z: Array) -> Array:
 
 
 def positive_part(x: Array) -> Array:
-    """max(0, x) whose slope at 0 is 0 in every library (their own maxima give 0, 1/2 or 1 there)."""
-    return compat.array_namespace(x).where(x > 0, x, 0 * x)
+    """max(0, x) whose slope at 0 is 0 in every library (their own maxima give 0, 1/2 or 1 there); 0 at -inf."""
+    xp = compat.array_namespace(x)
+    return xp.where(x <= 0, xp.zeros_like(x), x)
 
 
 def bernoulli_kl(z: Array, target: Array) -> Array:
