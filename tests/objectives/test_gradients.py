@@ -266,6 +266,17 @@ def test_orpo_slope_as_the_rejected_probability_nears_one(autodiff, mean, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_orpo_slope_where_the_rejected_probability_is_one(autodiff, dtype):
+    """Infinite for that answer and right for all others: no NaN reaches the rest of a batch."""
+    columns = autodiff.arrays(([-2.0, -3.0, -800.0], [-4.0, 0.0, 0.0]), dtype)
+    found = autodiff.slopes(lambda w, lo: orpo_loss(w, lo, 2, 2, reduction="none"), columns, (0, 1))
+    expected = oracle.orpo_grad(*map(np.asarray, columns), 2, 2)
+    for slope, true in zip(found, expected, strict=True):
+        assert slope == pytest.approx(true, rel=1e-6 if dtype == "float32" else 1e-12, abs=0)
+    assert found[1][1] == found[1][2] == np.inf
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_orpo_is_infinite_where_the_rejected_probability_is_one(library, dtype):
     """As its docstring says, and without a warning (a RuntimeWarning fails every test here)."""
     for chosen in (-12.0, -0.5, -800.0):

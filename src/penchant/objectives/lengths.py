@@ -79,7 +79,8 @@ def orpo_loss(
 
     Args:
         chosen_logps: Shape ``(pairs,)`` or scalar; nats, at most 0, summed over the chosen answer's tokens.
-        rejected_logps: The same for the rejected answer; at exactly 0 the loss is infinite, as the formula says.
+        rejected_logps: The same for the rejected answer; at exactly 0 (a short answer whose probability
+            rounds to 1) the loss and its slope there are infinite, as the formula says, and ``penchant train`` stops.
         chosen_lengths: Tokens of the chosen answer, at least 1 and exactly those summed (end-of-turn included).
         rejected_lengths: The same for the rejected answer.
         lambda_: >= 0; 0.1 in the paper (called alpha or beta by some code bases).

@@ -50,16 +50,26 @@ def odds_ratio_loss(chosen_mean_logps: Array, rejected_mean_logps: Array) -> Arr
     Equal to :math:`\log(1 + e^{l-w}\,(1 - e^w)/(1 - e^l))`, which has a finite value and slope as the chosen
     probability reaches one (w = 0), where the difference of log-odds is infinite and its slope not a number. The
     largest exponent m is taken out of the logarithm; it carries no gradient because the value does not depend on it.
-    As the rejected probability reaches one the loss is infinite, and so it is here.
+    As the rejected probability reaches one the loss and its slope there are infinite, and so they are here; the chosen
+    answer's slope stays finite.
     """
     xp = compat.array_namespace(chosen_mean_logps)
-    difference = rejected_mean_logps - chosen_mean_logps
-    complement = -xp.expm1(rejected_mean_logps)
-    certain = complement == 0
-    ratio = -xp.expm1(chosen_mean_logps) / xp.where(certain, xp.ones_like(complement), complement)
-    complement_ratio = xp.where(certain, xp.full_like(complement, xp.inf), ratio)
+    certain = rejected_mean_logps == 0
+    rejected = xp.where(certain, -xp.ones_like(rejected_mean_logps), rejected_mean_logps)
+    difference = rejected - chosen_mean_logps
     m = stop_gradient(xp.maximum(difference, xp.zeros_like(difference)))
-    return m + xp.log1p(xp.expm1(-m) + xp.exp(difference - m) * complement_ratio)
+    complement_ratio = xp.expm1(chosen_mean_logps) / xp.expm1(rejected)
+    finite = m + xp.log1p(xp.expm1(-m) + xp.exp(difference - m) * complement_ratio)
+    return xp.where(certain, _odds_ratio_loss_at_one(chosen_mean_logps, rejected_mean_logps, certain), finite)
+
+
+def _odds_ratio_loss_at_one(chosen: Array, rejected: Array, certain: Array) -> Array:
+    """The loss where the rejected answer is certain: -log odds_w and a pole, as a line of infinite slope through it."""
+    xp = compat.array_namespace(chosen)
+    zero = xp.zeros_like(chosen)
+    possible = xp.where(certain & (chosen < 0), chosen, zero - 1)  # elsewhere no slope, and nothing that overflows
+    pole = xp.where(certain, zero + xp.inf, zero) * (1 + xp.where(certain, rejected, zero))
+    return log_one_minus_exp(possible) - possible + pole
 
 
 def log1p_sum_exp(x: Array) -> Array:
