@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from penchant import dpo_loss, f_dpo_loss, ipo_loss, kto_loss, log_sigmoid, orpo_loss, sigmoid, simpo_loss
+from penchant import alphapo_loss, dpo_loss, f_dpo_loss, ipo_loss, kto_loss, log_sigmoid, orpo_loss, sigmoid, simpo_loss
 from penchant import numpy as oracle
 
 PAPER = {"value_function": "sigmoid"}
@@ -202,6 +202,23 @@ def test_the_forward_kl_beyond_the_largest_number(library, dtype, far):
         assert np.isfinite([by_chosen, by_rejected]).all()
         assert (by_chosen[[0, 3]] == 0).all() and (by_rejected[[0, 3]] == 0).all()
         assert (by_chosen[[1, 2, 4]] < 0).all() and (by_rejected[[1, 2]] > 0).all()
+
+
+def test_a_bent_reward_beyond_the_largest_number(library):
+    """AlphaPO below -352 nats per token in float32 was inf - inf, as was a forward KL of equal answers."""
+    columns = library.arrays(([-400.0, -400.0, -390.0], [-390.0, -400.0, -400.0]), "float32")
+
+    def loss(*pair):
+        return alphapo_loss(*pair, 1, 1, reduction="none")
+
+    behind, level, ahead = np.asarray(loss(*columns)).tolist()
+    assert 1e30 < behind < np.inf and level == pytest.approx(0.825939, rel=1e-6) and ahead == 0
+    if library.differentiate:
+        by_chosen, by_rejected = library.slopes(loss, columns, (0, 1))
+        assert (by_chosen <= 0).all() and (by_rejected >= 0).all() and np.isfinite([by_chosen, by_rejected]).all()
+        assert by_chosen[0] < 0 < by_rejected[0] and by_chosen[1] == -by_rejected[1]
+    equal = library.arrays(([-1e4], [-1e4]), "float32")
+    assert float(f_dpo_loss(*equal, beta=1e3, alpha=1.0)) == pytest.approx(np.log(2), rel=1e-6)
 
 
 INFINITE = float("-inf")

@@ -7,13 +7,11 @@ Notation: :math:`\pi` policy, :math:`\pi_{ref}` reference, x prompt, :math:`y_w`
 
 from __future__ import annotations
 
-import math
-
 import array_api_compat as compat
 
 from penchant.arrays import log_sigmoid, reduce
 from penchant.objectives.door import objective
-from penchant.objectives.scores import bent
+from penchant.objectives.scores import bent_gap
 from penchant.objectives.surrogates import logistic
 from penchant.records import Array
 
@@ -62,12 +60,7 @@ def f_dpo_loss(
         >>> round(f_dpo_loss(2.0, -1.0, alpha=0.25), 9)
         0.566800258
     """
-    xp = compat.array_namespace(log_ratio_w)
-    gap, bend = log_ratio_w - log_ratio_l, alpha + xp.zeros_like(log_ratio_w)
-    right, upward = log_ratio_w >= log_ratio_l, bend >= 0
-    steepest = xp.where(right == upward, log_ratio_l, log_ratio_w)  # the lower, for alpha above 0
-    height = bent(xp.where(right, gap, -gap), xp.where(upward, bend, -bend))
-    z = beta * _straightened_exp(-bend * steepest) * xp.where(right, height, -height)
+    z = bent_gap(log_ratio_w, log_ratio_l, alpha, beta)
     return reduce(logistic(z), reduction)
 
 
@@ -154,14 +147,6 @@ def chi_po_loss(
     bound = clip + xp.zeros_like(z)
     z = xp.where(z > bound, bound, xp.where(z < -bound, -bound, z))
     return reduce(logistic(z), reduction)
-
-
-def _straightened_exp(x: Array) -> Array:
-    """e^x, and its tangent from 16 nats below the largest number of x's type on."""
-    xp = compat.array_namespace(x)
-    top = math.log(xp.finfo(x.dtype).max) - 16 + xp.zeros_like(x)
-    far = x > top
-    return xp.exp(xp.where(far, top, x)) * xp.where(far, 1 + (x - top), xp.ones_like(x))
 
 
 def _chi_reward(log_ratio: Array) -> Array:

@@ -11,7 +11,7 @@ import array_api_compat as compat
 
 from penchant.arrays import reduce
 from penchant.objectives.door import objective
-from penchant.objectives.scores import bent, log_one_minus_exp, mean_logps, nll
+from penchant.objectives.scores import bent_gap, log_one_minus_exp, mean_logps, nll
 from penchant.objectives.surrogates import logistic, positive_part
 from penchant.records import Array
 
@@ -76,8 +76,9 @@ def alphapo_loss(
     .. math:: -\log\sigma\big(\beta(r_w - r_l) - \gamma\big), \quad r = \frac{1 - e^{-\alpha\bar p}}{\alpha},\ \bar p
               = \frac{\log\pi(y|x)}{|y|}
 
-    alpha = 0 is SimPO, and alpha = -1 gives SimPER's reward. Computed with expm1, so that it holds for small alpha and
-    does not pass through a probability that underflows.
+    alpha = 0 is SimPO, and alpha = -1 gives SimPER's reward. Computed with expm1 from the lower of the two, so that
+    it holds for small alpha and no two infinities meet. The exponential goes on as a straight line as in
+    :func:`penchant.f_dpo_loss`: in float32 where alpha times a log-prob per token is below -72.
 
     Args:
         chosen_logps: Shape ``(pairs,)`` or scalar; nats, summed over the chosen answer's tokens.
@@ -104,8 +105,7 @@ def alphapo_loss(
         0.169758526
     """
     chosen, rejected = mean_logps(chosen_logps, chosen_lengths), mean_logps(rejected_logps, rejected_lengths)
-    z = beta * (bent(chosen, alpha) - bent(rejected, alpha)) - gamma
-    return reduce(logistic(z), reduction)
+    return reduce(logistic(bent_gap(chosen, rejected, alpha, beta) - gamma), reduction)
 
 
 @objective

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import array_api_compat as compat
 
 from penchant.arrays import logsumexp, stop_gradient
@@ -20,6 +22,27 @@ def bent(values: Array, alpha: float | Array) -> Array:
     straight = bend == 0
     divisor = xp.where(straight, xp.ones_like(bend), bend)
     return xp.where(straight, values, one_minus_exp(xp.where(straight, bend, -bend * values)) / divisor)
+
+
+def bent_gap(first: Array, second: Array, alpha: float | Array, beta: float | Array = 1.0) -> Array:
+    """beta (bent(first) - bent(second)), from the one whose exponential is the steeper and the gap to the other.
+
+    Nothing cancels where the two are near each other, and no two infinities meet where both are far below 0.
+    """
+    xp = compat.array_namespace(first)
+    gap, bend = first - second, alpha + xp.zeros_like(first)
+    ahead, upward = first >= second, bend >= 0
+    steepest = xp.where(ahead == upward, second, first)  # the lower, for alpha above 0
+    height = beta * bent(xp.where(ahead, gap, -gap), xp.where(upward, bend, -bend))
+    return straightened_exp(-bend * steepest) * xp.where(ahead, height, -height)
+
+
+def straightened_exp(x: Array) -> Array:
+    """e^x, and its tangent from 16 nats below the largest number of x's type on."""
+    xp = compat.array_namespace(x)
+    top = math.log(xp.finfo(x.dtype).max) - 16 + xp.zeros_like(x)
+    far = x > top
+    return xp.exp(xp.where(far, top, x)) * xp.where(far, 1 + (x - top), xp.ones_like(x))
 
 
 def one_minus_exp(x: Array) -> Array:

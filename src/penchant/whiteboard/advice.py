@@ -97,7 +97,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "alphapo": (
         "SimPO that moves too far or too little: alpha bends the reward.",
-        "alpha = 0 is SimPO; a large alpha overflows on improbable answers",
+        "alpha = 0 is SimPO; with a large alpha one improbable answer has all of the step's gradient",
     ),
     "alpha_dpo": (
         "SimPO with a margin that follows the reference, pair by pair.",
