@@ -27,10 +27,10 @@ def kto_loss(
     .. math:: u = \pm\beta\,(r - z_{ref}), \qquad L = -\log\sigma(u) \text{ (default)}, \qquad
               L = \lambda\,(1 - \sigma(u)) \text{ (the paper)}
 
-    with + for desirable answers and r the log-probability ratio. The default is the study sheet's form, and it is not
-    the paper's KTO: it is binary cross-entropy, the loss of BCO with delta = beta * z_ref, whose slope tends to beta on
-    hard or mislabelled answers. The paper's value function is ``value_function="sigmoid"``: bounded, with a slope that
-    vanishes in both tails, so that hopeless answers are left alone. ``penchant train --method kto`` uses the paper's.
+    with + for desirable answers and r the log-probability ratio. The default is not the paper's KTO: it is binary
+    cross-entropy, the loss of BCO with delta = beta * z_ref, whose slope tends to beta on hard or mislabelled answers.
+    The paper's value function is ``value_function="sigmoid"``: bounded, with a slope that vanishes in both tails, so
+    that hopeless answers are left alone. ``penchant train --method kto`` uses the paper's.
 
     Args:
         log_ratio: Shape ``(answers,)`` or scalar; policy minus reference log-prob of the answer, nats.
@@ -38,7 +38,7 @@ def kto_loss(
         z_ref: The baseline in nats, usually one number for the batch: max(0, mean log-ratio of answers set under other
             prompts). Carries no gradient.
         beta: > 0; 0.1 in the paper.
-        value_function: ``"log_sigmoid"`` (the sheet, BCO) or ``"sigmoid"`` (the paper).
+        value_function: ``"log_sigmoid"`` (binary cross-entropy, as BCO's) or ``"sigmoid"`` (the paper).
         desirable_weight: >= 0; the paper's lambda_D.
         undesirable_weight: >= 0; the paper's lambda_U.
         reduction: ``"none"`` for shape ``(answers,)``, ``"mean"`` over all answers, or ``"sum"``.

@@ -123,8 +123,8 @@ def bco_loss(
     .. math:: -\log\sigma(\beta\rho_w - \delta) - \log\sigma(\delta - \beta\rho_l), \quad \delta = \beta\bar\rho
 
     The logistic loss of a classifier that tells chosen from rejected answers by their reward; delta centres the
-    rewards, and carries no gradient. Never below DPO's loss, whatever delta. It is what the study sheet
-    calls KTO, with that mean for z_ref.
+    rewards, and carries no gradient. Never below DPO's loss, whatever delta. It is the
+    ``log_sigmoid`` form of :func:`penchant.kto_loss`, with that mean for z_ref.
 
     Args:
         log_ratio_w: Shape ``(pairs,)`` or scalar; policy minus reference log-prob of the chosen answer, nats.

@@ -77,8 +77,9 @@ def nca_list_loss(
 
     .. math:: -\sum_k \Big[q_k \log\sigma(s_k) + \frac1K \log\sigma(-s_k)\Big], \quad q = \mathrm{softmax}(r/\alpha)
 
-    With two answers and a low temperature this is ``nca``. The optimum has :math:`s_k = \log(K q_k)`: answers rated
-    above the average rise in absolute terms.
+    With two answers and a low temperature this is ``nca``. The optimum has :math:`s_k = \log(K q_k)`: answers whose
+    share q of the softmax is above 1/K rise in absolute terms, all others fall. Of ratings 10, 9 and 1 at a temperature
+    of 1 the 9 falls.
 
     Args:
         policy_list_logps: Shape ``(lists, answers)``, or ``(answers,)`` for one list; nats, summed over each answer's

@@ -53,7 +53,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "davidson": (
         "As rao_kupper, with ties as an outcome of their own weight.",
-        "A weight far from the share of ties in the data pulls all margins towards 0",
+        "Too large a weight for the share of ties in the data drives margins far from 0, where only they make wins likely; towards 0 a tie counts as half a win",
     ),
     "r_dpo": (
         "Chosen answers that are longer for no good reason; `penchant lint` prints how often.",
@@ -253,7 +253,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "nca_list": (
         "As info_nca, where good answers should also become likelier in absolute terms.",
-        "Answers rated just below the average are pushed down, good as they may be",
+        "Answers whose share of the softmax is below 1/K are pushed down, good as they may be: at 1e-4 all but the best",
     ),
     "exo_list": (
         "Rated answers, when the policy should settle on the best.",

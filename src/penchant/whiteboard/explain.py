@@ -131,7 +131,8 @@ def as_markdown(sections: list[Section], name: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    first = text[:1].upper() if text[:1].isascii() else text[:1]  # β is not Β
+    return first + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _list(texts: list[str]) -> str:

@@ -138,7 +138,10 @@ p̄_l ────(- log(1 - e^p̄))── log odds_l ──┘""",
         {"lambda_": "0.1 in the paper; the official code's default is 1"},
         (
             ("The odds by log(1 - exp(p̄))", "inf or NaN when an answer becomes certain, short answers first"),
-            ("Summed log-probs in the odds", "probabilities of 0: the odds term is dead"),
+            (
+                "Summed log-probs in the odds",
+                "1 - P is 1, so that sums are compared at β = 1: long answers lose, whatever they say",
+            ),
             ("No fine-tuning term", "the chosen answers' probability falls"),
         ),
         (

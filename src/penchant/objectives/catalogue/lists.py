@@ -38,7 +38,7 @@ METHODS = (
     Method(
         "nca_list",
         nca_list_loss,
-        "answers rated above the average rise in absolute terms",
+        "answers whose share of the ratings' softmax is above 1/K rise, all others fall",
         "-Σ_k [softmax(rating/T)_k·log σ(s_k) + 1/K·log σ(-s_k)], s = β r",
         _NCA,
     ),
