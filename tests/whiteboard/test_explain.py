@@ -18,8 +18,9 @@ from penchant.whiteboard.advice import ADVICE
 from penchant.whiteboard.diagram import draw
 from penchant.whiteboard.explain import as_markdown, as_text, explain
 from penchant.whiteboard.neighbours import LIMITS, both, by_constant
+from penchant.whiteboard.pitfalls import pitfalls
 from penchant.whiteboard.prose import PROSE
-from penchant.whiteboard.pushes import pushes
+from penchant.whiteboard.pushes import pushes, told
 from penchant.whiteboard.subjects import get_subject
 from penchant.whiteboard.walkthroughs import WALKTHROUGHS
 from penchant.whiteboard.walkthroughs.blocks import SIGNS, width
@@ -122,6 +123,89 @@ def test_pushes_of_dpo_are_its_closed_form() -> None:
     grad = oracle.dpo_grad(10.0, -10.0, 0.0, 0.0)
     assert right.sides == {"chosen": pytest.approx(-grad.chosen), "rejected": pytest.approx(-grad.rejected)}
     assert wrong.sides["chosen"] > start.sides["chosen"] > right.sides["chosen"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nats", "chosen", "rejected"),
+    [("dpop", 0, 0.15, -0.15), ("minor_dpo", 0, 0.05, 0.0), ("hinge", 20, 0.0, 0.0), ("rso", 20, 0.0, 0.0)],
+)
+def test_pushes_at_a_kink_are_the_gradients_that_a_run_has(name, nats, chosen, rejected) -> None:
+    method = METHODS[name]
+    ratios = [torch.tensor([half], dtype=torch.float64, requires_grad=True) for half in (nats / 2, -nats / 2)]
+    method.loss(*ratios, **method.constants).backward()
+    assert [-ratio.grad.item() for ratio in ratios] == pytest.approx([chosen, rejected])
+    found = next(
+        push for push in pushes(method) if push.place.startswith("where" if nats == 0 else f"{nats} nats in the r")
+    )
+    assert found.sides == pytest.approx({"chosen": chosen, "rejected": rejected})
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.data == "pairs"])
+def test_only_the_difference_counts_where_a_common_fall_changes_nothing(name) -> None:
+    """Anchored losses push both sides equally hard as well, as long as they move apart evenly."""
+    text = told(found := pushes(METHODS[name]))
+    if "only the difference counts" in text:
+        assert [push.fallen for push in found] == pytest.approx([push.loss for push in found])
+    anchored = {"apo_zero", "bco", "sppo", "cal_dpo", "chi_po", "wpo"}
+    assert ("both rise or fall together" in text) == (name in anchored)
+    assert "only the difference counts" in text or name not in {"dpo", "ipo", "hinge", "tpo", "mallowspo"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cdpo", "a loss that stays at 0.6931"),
+        ("cal_dpo", "a loss that stays at 50.69"),
+        *((name, "a loss that stays where it began") for name in ("r_dpo", "odpo", "modpo", "reward_aware")),
+        *((name, "a loss that stays where it began") for name in ("rao_kupper", "plackett_luce", "info_nca")),
+        *((name, "only what the loss makes of other terms moves") for name in ("dpo_nll", "mpo", "alpha_dpo")),
+    ],
+)
+def test_what_a_reference_that_is_the_policy_leaves_of_the_loss(name, words) -> None:
+    (text,) = [text for text in pitfalls(METHODS[name]) if text.startswith("Reference not frozen")]
+    assert text.endswith(f"log-ratios of 0, and {words}")
+
+
+def test_pitfalls_speak_of_what_the_method_has() -> None:
+    for name, method in METHODS.items():
+        text = ". ".join(pitfalls(method))
+        assert method.needs_reference or "log-ratios" not in text, name
+        assert "beta" in method.constants or "beta means" not in text, name
+    assert "delta means something else" in ". ".join(pitfalls(METHODS["slic"]))
+    assert "Sums over tokens in place" not in ". ".join(pitfalls(METHODS["tpo"]))
+
+
+def test_a_greek_letter_is_not_made_a_capital() -> None:
+    assert "- β²-times the loss" in as_text(explain("ipo"), "ipo")
+    assert "sheet" not in as_text(explain("kto"), "kto")
+
+
+def test_of_nca_lists_answers_those_rise_above_an_equal_share() -> None:
+    """Not those rated above the average: of 10, 9 and 1 the 9 falls."""
+    ratings, start = np.array([[10.0, 9.0, 1.0]]), np.zeros((1, 3))
+    slopes = oracle.nca_list_grad(start, start, ratings, temperature=1.0).policy[0]
+    shares = np.exp(ratings[0]) / np.exp(ratings[0]).sum()
+    assert ((slopes < 0) == (shares > 1 / 3)).all() and slopes[1] > 0
+
+
+def test_davidsons_margin_grows_with_the_weight_of_ties() -> None:
+    """On 80 wins, 10 losses and 10 ties: at 0 a tie is half a win, and too large a weight drives the margin far out."""
+
+    def best(nu: float) -> float:
+        z = np.linspace(0.0, 12.0, 24001)
+        costs = [
+            oracle.davidson_loss(sign * z, 0 * z, tie, 1.0, nu, reduction="none")
+            for sign, tie in ((1, False), (-1, False), (1, True))
+        ]
+        return z[np.argmin(0.8 * costs[0] + 0.1 * costs[1] + 0.1 * costs[2])]
+
+    margins = [best(nu) for nu in (1e-6, 0.1, 1.0, 10.0)]
+    assert margins[0] == pytest.approx(np.log(0.85 / 0.15), abs=1e-3) and margins == sorted(margins) and margins[-1] > 7
+
+
+def test_orpo_on_summed_log_probs_compares_sums() -> None:
+    found = oracle.orpo_loss(-90.0, -80.0, 1, 1, 1.0) - 90.0
+    assert found == pytest.approx(np.logaddexp(0.0, 10.0))
 
 
 def test_the_worked_example_and_its_derivative_are_right() -> None:

@@ -80,8 +80,7 @@ def symbols_of(method: Method) -> list[str]:
     """The symbols that a method's inputs are made of."""
     found: list[str] = []
     for name in method.inputs:
-        view = VIEWS.get(role := CATALOGUE_ROLES.get(name, name), role)
-        found += [symbol for symbol in view.replace("/", "-").split(" - ") if symbol not in found]
+        found += [symbol for symbol in view_of(name).replace("/", "-").split(" - ") if symbol not in found]
     order = ["pw", "rw", "pl", "rl", "p", "r"]
     return sorted(found, key=lambda symbol: order.index(symbol) if symbol in order else len(order))
 
@@ -124,12 +123,25 @@ def random_rows(method: Method, count: int, seed: int = 0) -> Rows:
     return rows
 
 
+def inputs_of(method: Method, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """What the method's loss asks for, of these rows, in its order."""
+    return {name: evaluate(view_of(name), rows) for name in method.inputs}
+
+
+def view_of(name: str) -> str:
+    """A loss's input as an expression of symbols."""
+    role = CATALOGUE_ROLES.get(name, name)
+    return VIEWS.get(role, role)
+
+
+def policy_symbol(name: str) -> str:
+    """The symbol of the policy in a loss's input: ``pw`` for ``log_ratio_w``, which is ``pw - rw``."""
+    return view_of(name).split(" - ")[0]
+
+
 def loss(method: Method, rows: Mapping[str, Any], **changed: Any) -> Any:
     """The catalogue's loss of these rows: one for each, or one number where rows are coupled."""
-    inputs = {}
-    for name in method.inputs:
-        role = CATALOGUE_ROLES.get(name, name)
-        inputs[name] = evaluate(VIEWS.get(role, role), rows)
+    inputs = inputs_of(method, rows)
     constants = {
         name: rows.get(CATALOGUE_ROLES.get(name, name), value) if not isinstance(value, str) else value
         for name, value in (method.constants | changed).items()

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from penchant import numpy as oracle
 from penchant.objectives.catalogue import Method
+from penchant.vocabulary import TERMS
 from penchant.whiteboard import examples
-from penchant.whiteboard.walkthroughs import WALKTHROUGHS
 
 FAR = 20.0
 """Nats that the answers have moved apart."""
@@ -19,11 +20,19 @@ _CHOSEN = ("pw", "log_ratio_w", "policy_chosen_shared_logps", "sampled_log_ratio
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One place: what it is, the loss there, and minus its derivative by each side's log-prob."""
+    """One place.
+
+    Attributes:
+        place: What it is.
+        loss: The loss there.
+        sides: Minus its derivative by each side's log-prob.
+        fallen: Of a pair, the loss after both sides have become less likely together.
+    """
 
     place: str
     loss: float
     sides: dict[str, float]
+    fallen: float | None = None
 
 
 def pushes(method: Method) -> list[Push]:
@@ -34,24 +43,19 @@ def pushes(method: Method) -> list[Push]:
     return [_of_places(method, place, moved) for place, moved in places.items()]
 
 
-def _at_start(method: Method) -> dict[str, Any]:
-    """The example where policy and reference agree."""
-    rows = examples.example(method)
+def at_start(method: Method, rows: examples.Rows) -> examples.Rows:
+    """The rows where policy and reference agree."""
+    rows = dict(rows)
     for name in examples.steep_symbols(method):
         if name == "policy_list_logps":
-            rows[name] = np.array([examples.LIST["ref_list_logps"]])
+            rows[name] = rows.get("ref_list_logps", np.array([examples.LIST["ref_list_logps"]])) + 0.0
         elif name in _START:
-            rows[name] = (
-                rows[f"r{name[1:]}"].copy() if f"r{name[1:]}" in rows else np.full_like(rows[name], _START[name])
-            )
+            rows[name] = rows.get(f"r{name[1:]}", np.full_like(rows[name], _START[name])) + 0.0
         elif "shared" in name:
-            rows[name] = rows[name.replace("policy", "ref")].copy()
+            rows[name] = rows[name.replace("policy", "ref")] + 0.0
         elif "log_ratio" in name:
-            rows[name] = np.zeros(1)
-    for name in ("log_ratio_baseline", "z0", "gap_mean"):
-        if name in rows:
-            rows[name] = np.zeros(1)
-    return rows
+            rows[name] = np.zeros_like(rows[name])
+    return rows | {name: 0.0 for name in ("log_ratio_baseline", "z0", "gap_mean") if name in rows}
 
 
 def _moved_by(name: str) -> Any:
@@ -66,19 +70,37 @@ def _moved_by(name: str) -> Any:
 
 
 def _of_places(method: Method, place: str, moved: float) -> Push:
-    rows, names = _at_start(method), examples.steep_symbols(method)
-    rows |= {name: rows[name] + moved * _moved_by(name) for name in names if np.any(_moved_by(name))}
-    anatomy = WALKTHROUGHS[method.name]
-    found = examples.slopes(anatomy, rows, [name for name in names if np.any(_moved_by(name))])
-    value = float(np.mean(anatomy.loss(rows)))
+    rows = _moved(method, at_start(method, examples.example(method)), moved, apart=True)
+    value = float(np.mean(examples.loss(method, rows)))
+    found = _slopes(method, rows)
     if method.data == "lists":
         best, middle, worst = -found["policy_list_logps"][0]
         return Push(place, value, {"best": best, "middle": middle, "worst": worst})
     sides: dict[str, float] = {}
     for name, slope in found.items():
-        side = "chosen" if name in _CHOSEN else "rejected"
-        sides[side] = sides.get(side, 0.0) - float(np.sum(slope))
-    return Push(place, value, sides)
+        symbol = examples.policy_symbol(name)
+        if np.any(_moved_by(symbol)):
+            side = "chosen" if symbol in _CHOSEN else "rejected"
+            sides[side] = sides.get(side, 0.0) - float(np.sum(slope))
+    fallen = float(np.mean(examples.loss(method, _moved(method, rows, -FAR, apart=False))))
+    return Push(place, value, sides, fallen)
+
+
+def _moved(method: Method, rows: dict[str, Any], nats: float, *, apart: bool) -> dict[str, Any]:
+    """The rows with both sides moved apart by so many nats, or each by so many in the same direction."""
+    shares = {name: _moved_by(name) for name in examples.steep_symbols(method)}
+    return rows | {
+        name: rows[name] + nats * (share if apart else 2 * np.abs(share))
+        for name, share in shares.items()
+        if np.any(share)
+    }
+
+
+def _slopes(method: Method, rows: dict[str, Any]) -> dict[str, Any]:
+    """The loss's derivatives by its inputs, in closed form: at a kink those that the library has."""
+    grad = getattr(oracle, method.loss.__name__.replace("_loss", "_grad"))
+    steep = [name for name in method.inputs if TERMS[name].gradient]
+    return dict(zip(steep, grad(*examples.inputs_of(method, rows).values(), **method.constants), strict=True))
 
 
 def _of_answers(method: Method) -> list[Push]:
@@ -88,13 +110,13 @@ def _of_answers(method: Method) -> list[Push]:
         "at the reference": 0.0,
         f"{FAR:g} nats above": FAR,
     }.items():
-        rows = _at_start(method)
+        rows = at_start(method, examples.example(method))
         rows["p"] = rows["r"] + moved
         sides, losses = {}, []
         for side, label in (("desirable", True), ("undesirable", False)) if "y" in rows else (("answer", True),):
             given = rows | {"y": np.array([label])}
-            sides[side] = -float(examples.slopes(WALKTHROUGHS[method.name], given, ["p"])["p"][0])
-            losses.append(float(WALKTHROUGHS[method.name].loss(given)[0]))
+            sides[side] = -float(_slopes(method, given)["log_ratio"][0])
+            losses.append(float(examples.loss(method, given)[0]))
         places.append(Push(place, losses[0], sides))
     return places
 
@@ -130,9 +152,10 @@ def _balance(found: list[Push]) -> str:
     pairs = [(push.sides["chosen"], push.sides["rejected"]) for push in found]
     scale = max(abs(x) for pair in pairs for x in pair)
     if all(abs(up + down) < 1e-6 * scale for up, down in pairs):
-        return (
-            "Both sides are pushed equally hard, in opposite directions: only the difference counts, and both may fall."
-        )
+        equally = "Both sides are pushed equally hard, in opposite directions"
+        if all(np.isclose(push.fallen, push.loss, rtol=1e-9, atol=1e-12) for push in found):
+            return f"{equally}: only the difference counts, and both may fall."
+        return f"{equally}, while they move apart evenly; the loss changes as well where both rise or fall together."
     if all(abs(down) < 1e-9 for _, down in pairs):
         return "The rejected answer is never pushed."
     up, down = pairs[1]
