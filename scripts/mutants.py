@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 import numpy as np
 import torch
-from objectives.cases import OBJECTIVES, Objective, cloud, variants
+from objectives.cases import EDGES, OBJECTIVES, Objective, cloud, variants
 from objectives.golden import complaints
 from objectives.libraries import NUMPY, TORCH
 from objectives.rows import ROWS
@@ -224,6 +224,16 @@ def _closed_form(objective: Objective, loss: Callable[..., Any], rows: Any) -> b
     return True
 
 
+def _edges(objective: Objective, loss: Callable[..., Any], rows: Any) -> bool:
+    if objective.name not in EDGES:
+        return True
+    columns, constants = EDGES[objective.name]
+    arrays, options = TORCH.arrays(columns), constants | {"reduction": "none"}
+    found = [loss(*arrays, **options), *TORCH.slopes(lambda *x: loss(*x, **options), arrays, objective.steep)]
+    expected = [objective.true_loss(*columns, **options), *objective.true_slopes(*columns, **constants)]
+    return all(np.allclose(one, true, rtol=1e-12, atol=0) for one, true in zip(found, expected, strict=True))
+
+
 def _reductions(objective: Objective, loss: Callable[..., Any], rows: Any) -> bool:
     if objective.couples_rows:
         return True
@@ -245,6 +255,7 @@ CHECKS = {
     "golden slopes": _golden(TORCH, "float64"),
     "golden rows in float32": _golden(TORCH, "float32"),
     "closed forms at 200 points": _closed_form,
+    "edges": _edges,
     "reductions": _reductions,
     "what carries no gradient": _constants_of_the_optimisation,
 }

@@ -69,6 +69,21 @@ class Objective:
 OBJECTIVES = [Objective(loss) for loss in LOSSES.values()]
 
 
+_INF = float("-inf")
+EDGES: dict[str, tuple[tuple[tuple[float, ...], ...], dict[str, Any]]] = {
+    "dpo": (((-1.0,), (_INF,), (-1.0,), (-2.0,)), {}),
+    "robust_dpo": (((1.0,), (_INF,)), {"label_smoothing": 0.0}),
+    "hinge": (((1.0,), (_INF,)), {}),
+    "squared_hinge": (((1.0,), (_INF,)), {}),
+    "minor_dpo": (((1.0,), (_INF,)), {}),
+    "repo": (((-1.0,), (_INF,), (1,), (1,)), {}),
+    "slic": (((-1.0,), (_INF,)), {}),
+    "orpo": (((-2.0, -3.0, -800.0), (-4.0, 0.0, 0.0), (2, 2, 2), (2, 2, 2)), {}),
+    "f_dpo": (((-1000.0, -998.0, -1000.0), (-998.0, -1000.0, -1000.0)), {"alpha": 1.0}),
+}
+"""Points where a formula has a value that a careless one misses: impossible answers, certain ones, overflow."""
+
+
 def variants() -> list[tuple[str, dict[str, Any]]]:
     """Losses with constants to try: each combination of constants and words that golden rows name, once."""
     found: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}

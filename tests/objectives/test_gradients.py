@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from objectives.cases import EDGES
 
 from penchant import alphapo_loss, dpo_loss, f_dpo_loss, ipo_loss, kto_loss, log_sigmoid, orpo_loss, sigmoid, simpo_loss
 from penchant import numpy as oracle
@@ -221,33 +222,21 @@ def test_a_bent_reward_beyond_the_largest_number(library):
     assert float(f_dpo_loss(*equal, beta=1e3, alpha=1.0)) == pytest.approx(np.log(2), rel=1e-6)
 
 
-INFINITE = float("-inf")
-IMPOSSIBLE = {
-    "dpo": (-1.0, INFINITE, -1.0, -2.0),
-    "robust_dpo": (1.0, INFINITE),
-    "hinge": (1.0, INFINITE),
-    "squared_hinge": (1.0, INFINITE),
-    "minor_dpo": (1.0, INFINITE),
-    "repo": (-1.0, INFINITE, 1, 1),
-    "slic": (-1.0, INFINITE),
-}
-"""Pairs whose rejected answer the policy cannot write."""
-
-
-@pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_an_impossible_rejected_answer_costs_what_the_formula_says(name, objectives, library):
-    objective, inputs = objectives[name], IMPOSSIBLE[name]
-    options = {"label_smoothing": 0.0} if name == "robust_dpo" else {}
-    columns = library.arrays([[value] for value in inputs], "float64")
-    expected = objective.true_loss(*inputs, **options)
-    assert np.isfinite(expected)
-    assert float(objective.loss(*columns, **options)) == pytest.approx(expected, rel=1e-12, abs=0)
-    nothing = library.arrays([[np.nan], *([value] for value in inputs[1:])], "float64")
+@pytest.mark.parametrize("name", EDGES)
+def test_losses_at_their_edges_are_what_the_formula_says(name, objectives, library):
+    objective, (columns, options) = objectives[name], EDGES[name]
+    expected = objective.true_loss(*columns, **options, reduction="none")
+    arrays = library.arrays(columns, "float64")
+    found = objective.loss(*arrays, **options, reduction="none")
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-12)
+    broken = library.arrays([np.full(len(columns[0]), np.nan), *columns[1:]], "float64")
     with np.errstate(invalid="ignore"):
-        assert np.isnan(float(objective.loss(*nothing, **options)))
+        assert np.isnan(np.asarray(objective.loss(*broken, **options, reduction="none"))).all()
     if library.differentiate:
-        found = library.slopes(lambda *x: objective.loss(*x, **options), columns, objective.steep[:2])
-        assert np.isfinite(found).all()
+        true = objective.true_slopes(*columns, **options)
+        slopes = library.slopes(lambda *x: objective.loss(*x, **options, reduction="none"), arrays, objective.steep)
+        for slope, one in zip(slopes, true, strict=True):
+            np.testing.assert_allclose(slope, one, rtol=1e-12)
 
 
 # --- ORPO where a probability reaches one ----------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def odds_ratio_loss(chosen_mean_logps: Array, rejected_mean_logps: Array) -> Arr
     probability reaches one (w = 0), where the difference of log-odds is infinite and its slope not a number. The
     largest exponent m is taken out of the logarithm; it carries no gradient because the value does not depend on it.
     As the rejected probability reaches one the loss and its slope there are infinite, and so they are here; the chosen
-    answer's slope stays finite.
+    answer's slope stays finite. Where both reach one their ratio means nothing, and the loss is no number.
     """
     xp = compat.array_namespace(chosen_mean_logps)
     certain = rejected_mean_logps == 0
@@ -87,12 +87,12 @@ def odds_ratio_loss(chosen_mean_logps: Array, rejected_mean_logps: Array) -> Arr
 
 
 def _odds_ratio_loss_at_one(chosen: Array, rejected: Array, certain: Array) -> Array:
-    """The loss where the rejected answer is certain: -log odds_w and a pole, as a line of infinite slope through it."""
+    """The loss where the rejected answer is certain: -log odds_w, and a pole that is infinite in value and slope."""
     xp = compat.array_namespace(chosen)
     zero = xp.zeros_like(chosen)
-    possible = xp.where(certain & (chosen < 0), chosen, zero - 1)  # elsewhere no slope, and nothing that overflows
-    pole = xp.where(certain, zero + xp.inf, zero) * (1 + xp.where(certain, rejected, zero))
-    return log_one_minus_exp(possible) - possible + pole
+    chosen = xp.where(certain, chosen, -xp.ones_like(chosen))  # elsewhere no slope, and nothing that overflows
+    pole = xp.where(certain, zero + xp.inf, zero) * xp.exp(xp.where(certain, rejected, zero))
+    return log_one_minus_exp(chosen) - chosen + pole
 
 
 def log1p_sum_exp(x: Array) -> Array:

@@ -153,7 +153,7 @@ def _balance(found: list[Push]) -> str:
     scale = max(abs(x) for pair in pairs for x in pair)
     if all(abs(up + down) < 1e-6 * scale for up, down in pairs):
         equally = "Both sides are pushed equally hard, in opposite directions"
-        if all(np.isclose(push.fallen, push.loss, rtol=1e-9, atol=1e-12) for push in found):
+        if all(push.fallen is not None and np.isclose(push.fallen, push.loss, rtol=1e-9) for push in found):
             return f"{equally}: only the difference counts, and both may fall."
         return f"{equally}, while they move apart evenly; the loss changes as well where both rise or fall together."
     if all(abs(down) < 1e-9 for _, down in pairs):
