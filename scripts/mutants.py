@@ -41,6 +41,10 @@ EQUIVALENT = {
         "scores.odds_ratio_loss",
         "stop_gradient(xp.maximum(difference, xp.zeros_like(difference))) attached",
     ): _OUT_AND_IN,
+    (
+        "scores.odds_ratio_loss",
+        "-xp.ones_like(rejected_mean_logps) without its sign",
+    ): "a branch that is not taken, of which NumPy alone would warn",
     ("rebel", "the pair swapped"): "a square: answers and ratings swapped together change two signs",
     ("reward_aware", "the pair swapped"): "a divergence of two preferences is that of their opposites",
     ("wpo", "chosen_mean_log_collision and rejected_mean_log_collision swapped"): "only their sum counts",
