@@ -123,6 +123,7 @@ def test_the_kl_is_logged_over_a_long_run(run):
     measured = [(line["step"], line["kl_per_token"]) for line in lines if "kl_per_token" in line]
     assert [step for step, _ in measured] == [7, 13]
     assert measured[1][1] > 0
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 21)), "no training line is lost to it"
 
 
 def test_a_run_that_is_stopped_can_be_reported_on(run, tmp_path):

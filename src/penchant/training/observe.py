@@ -137,7 +137,9 @@ class Observer(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step in self._points and self._takes_part():
             seen = self._timed(lambda: self._see(self._sample[:4]))
+            due = control.should_log  # transformers takes a line that anybody logs for the one that is due
             self.trainer.log({"kl_per_token": sum(one.kl for one in seen.values()) / len(seen)})
+            control.should_log = due
 
     def _few(self, share: int, least: int, most: int) -> int:
         """One in ``share`` of the rows trained on, within bounds."""
