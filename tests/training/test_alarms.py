@@ -61,9 +61,13 @@ def test_another_model_as_reference_is_told(run, tiny_tokenizer, tmp_path):
 
     tiny_llama(len(tiny_tokenizer), hidden_size=16).save_pretrained(tmp_path / "other")
     tiny_tokenizer.save_pretrained(tmp_path / "other")
-    (line,) = raised(run(reference=str(tmp_path / "other"), max_steps=1))
-    assert line["id"] == "step-0-disagreement"
+    (line,) = raised(run(reference=str(tmp_path / "other"), max_steps=8, learning_rate=5e-6))
+    assert line["id"] == "step-0-disagreement", "and nothing moved"
     assert line["values"]["nats"] > 0.1
+
+
+def test_without_a_reference_distances_are_from_the_first_lines(run):
+    assert [line["id"] for line in raised(run(reference="none", max_steps=8, learning_rate=5e-6))] == []
 
 
 def broken_at(step, rows=(1,)):
@@ -126,7 +130,8 @@ def test_it_stops_the_run_unless_told_otherwise(run, tmp_path):
 
 
 def test_an_alarm_that_goes_on_happening_is_bounded(tmp_path):
-    from penchant.training.alarms import MOST, Alarms
+    from penchant.diagnostics.alarms import MOST
+    from penchant.training.alarms import Alarms
 
     said = []
     alarms = Alarms(tmp_path, said.append)

@@ -51,13 +51,15 @@ def _pairs(logps: PairLogps) -> Measures:
     one, margin = xp.ones_like(chosen), chosen - rejected
     longer = xp.astype(xp.sign(logps.chosen_lengths - logps.rejected_lengths), chosen.dtype)
     told = xp.abs(longer) * xp.abs(xp.sign(margin))  # pairs of one length, or of no margin, say nothing
+    longer_chosen, longer_preferred = 0.5 * (1 + longer), 0.5 * (1 + longer * xp.sign(margin))
     return {
         "watch/chosen_shift": (chosen, one),
         "watch/displaced": (xp.astype(chosen < 0, chosen.dtype), one),
         "watch/drift": (0.5 * (xp.abs(chosen) + xp.abs(rejected)), one),
         "watch/margin_square": (margin * margin, one),
-        "watch/longer_preferred": (0.5 * (1 + longer * xp.sign(margin)), told),
-        "watch/longer_chosen": (0.5 * (1 + longer), told),
+        "watch/longer_preferred": (longer_preferred, told),
+        "watch/longer_chosen": (longer_chosen, told),
+        "watch/longer_right": (longer_chosen * longer_preferred, told),
     }
 
 

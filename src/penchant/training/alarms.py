@@ -11,13 +11,11 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from penchant.diagnostics.alarms import BY_ID, RULES, History, Rule
+from penchant.diagnostics.alarms import BY_ID, MOST, RULES, History, Rule
 from penchant.whole import write_whole
 
 FILE = "alarms.jsonl"
 STATE = "alarms.json"
-MOST = 20
-"""Most lines of one alarm in a run's file; what happens more often is counted."""
 
 
 class Alarms(TrainerCallback):

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from penchant.doctor.checkup import check_up, in_lines
 from penchant.doctor.report import Report
 from penchant.errors import InputError, shorten
+from penchant.logps import Uniform
 from penchant.logps.layout import common_beginning
 from penchant.models import LoadedModel, automatic_dtype, load_model
 from penchant.objectives import Method, get_method
@@ -264,6 +265,8 @@ def _first_alarms(
     for name, value, known in outside(method.name, config.full_constants, config.learning_rate, lora=config.lora):
         values = {"name": name, "value": value, "low": known.low, "high": known.high, "source": known.source}
         alarms.raise_alarm("unusual-setting", 0, values)
+    if gap > AGREEMENT or isinstance(trainer.reference, Uniform):
+        alarms.history.facts["apart"] = 1.0
     if gap > AGREEMENT:
         alarms.raise_alarm("step-0-disagreement", 0, {"nats": gap})
     asked = Counter(tuple(row.prompt_ids) for row in eval_rows)
