@@ -21,7 +21,7 @@ from penchant.report.charts import MOST_POINTS, MOST_SCATTERED
 from penchant.report.numbers import pair_numbers
 from penchant.report.page import _asset
 from penchant.report.read import read_run
-from penchant.report.text import visible
+from penchant.report.text import percents, visible
 
 
 class Page(HTMLParser):
@@ -91,6 +91,73 @@ def test_a_list_counts_as_its_pairs_of_answers_with_different_ratings(tmp_path):
     assert found.length_difference.tolist() == [-1, -2, -1, -1, -2]
 
 
+def moved_rows(count, *, start, change, longer=0.0):
+    """Pairs whose margins were ``start`` before training (of normal noise) and changed by ``change``, in nats both;
+    ``longer`` of the change for each token that the chosen answer is longer.
+    """
+    draw = np.random.default_rng(1)
+    for index in range(count):
+        before, lengths = start + float(draw.normal()), draw.integers(5, 50, 2).tolist()
+        after = before + change + longer * (lengths[0] - lengths[1]) + 0.01 * float(draw.normal())
+        yield record.Row(
+            f"h.jsonl:{index}", index, lengths, [after, 0.0], [after, 0.0], [before, 0.0], [before, 0.0]
+        )  # fmt: skip
+
+
+def outcome_of(folder, of_rows, **changes):
+    page = page_of(write_run(folder, of_rows=list(of_rows), of_facts=facts(**changes)))
+    words = " ".join("".join(page.text).split())
+    return words[words.index("Outcome") : words.index("Alarms")]
+
+
+def test_what_the_base_model_did_already_is_not_learnt(tmp_path):
+    still = outcome_of(tmp_path / "still", moved_rows(60, start=3.0, change=0.0), reference=False)
+    assert "Before training it was so in 100 %: no change shown (+0.0 points, +0.0 to +0.0)." in still
+    better = outcome_of(tmp_path / "better", moved_rows(60, start=0.0, change=3.0), reference=False)
+    assert re.search(r"Before training it was so in \d\d %: better than before \(\+\d\d\.\d points", better)
+    worse = outcome_of(tmp_path / "worse", moved_rows(60, start=0.0, change=-3.0), reference=False)
+    assert "worse than before" in worse
+    assert "Before training" not in outcome_of(tmp_path / "dpo", rows(50)), "margins against the start begin at 0"
+
+
+def test_margins_that_followed_length_before_are_not_said_to_have_learnt_it(tmp_path):
+    of_base = [
+        record.Row(
+            f"h.jsonl:{at}", at, [5 + at, 30], [at - 25.0, 0.0], [at - 25.0, 0.0], [at - 25.0, 0.0], [at - 25.0, 0.0]
+        )
+        for at in range(50)
+    ]
+    assert "learnt" not in outcome_of(tmp_path / "base", of_base, reference=False)
+    learnt = outcome_of(tmp_path / "learnt", moved_rows(50, start=0.0, change=0.0, longer=0.1), reference=False)
+    assert "What margins changed by follows length" in learnt and "prefer longer answers" in learnt
+
+
+def test_a_start_that_is_not_known_is_not_passed_over(tmp_path):
+    unknown = [record.Row(f"h.jsonl:{at}", at, [9, 9], [1.0, 0.0], [1.0, 0.0]) for at in range(9)]
+    assert "How often it was so before training is not known." in outcome_of(tmp_path / "mine", unknown)
+
+
+@pytest.mark.parametrize(
+    ("rejected", "says"),
+    [(-4.0, "by pushing both down"), (-2.001, "no change of the margin is shown"), (-1.0, "and more so than")],
+)
+def test_displacement_is_said_of_a_difference_that_is_shown(tmp_path, rejected, says):
+    draw = np.random.default_rng(2)
+    of_rows = []
+    for at in range(60):
+        after = [-2 + float(draw.normal()), rejected + float(draw.normal())]
+        of_rows.append(record.Row(f"h.jsonl:{at}", at, [9, 9], after, after, [0.0, 0.0], [0.0, 0.0]))
+    assert says in outcome_of(tmp_path / "mine", of_rows)
+
+
+def test_percents_do_not_contradict_the_sentence(tmp_path):
+    nearly = [record.Row(f"h.jsonl:{at}", at, [9, 9], [0.0, 0.0], [float(at > 2), 0.5]) for at in range(1000)]
+    words = outcome_of(tmp_path / "nearly", nearly)
+    assert "in 99.7 % of 1,000 held-out pairs (95 % interval 99.1 % to 99.9 %): better than chance" in words
+    half = [record.Row(f"h.jsonl:{at}", at, [9, 9], [0.0, 0.0], [float(at < 50_500), 0.5]) for at in range(100_000)]
+    assert "50.5 % of 100,000 held-out pairs (95 % interval 50.2 % to 50.8 %)" in outcome_of(tmp_path / "half", half)
+
+
 def labelled(label, rewards, *, prompts=None):
     """One measured answer for each reward, to prompts of their own unless given."""
     return [
@@ -108,10 +175,20 @@ def test_answers_are_ranked_with_an_interval(tmp_path, prompts, count):
     folder = write_run(tmp_path / "mine", of_facts=facts(unit="answers", method=method), of_rows=of_rows)
     words = " ".join("".join(page_of(folder).text).split())
     wanted = higher_share(np.array(up), np.array(down), (count, count))
-    interval = f"{100 * wanted.low:.0f} % to {100 * wanted.high:.0f} %"
+    value, low, high = percents(wanted.value, wanted.low, wanted.high)
+    interval = f"{low} to {high}"
     verdict = "better than chance" if count == 4 else "no difference from chance shown"
-    assert f"in 94 % of all 4 × 4 comparisons (95 % interval {interval}): {verdict}." in words
+    assert f"in {value} of all 4 × 4 comparisons (95 % interval {interval}): {verdict}." in words
     assert f"{interval}; 8 held-out answers" in words
+
+
+def test_answers_say_what_they_were_before(tmp_path):
+    of_rows = labelled(True, [0.4, 0.3]) + labelled(False, [0.2, 0.1])
+    for row in of_rows:
+        row.start_rewards = list(row.rewards)
+    method = record.MethodFacts("kto", "λ(1 - σ(±β(r - z)))", "thumbs up or down")
+    words = outcome_of(tmp_path / "mine", of_rows, unit="answers", method=method)
+    assert "Before training it was so in 100 %" in words
 
 
 def test_many_rows_are_sampled_for_drawing_and_exact_in_the_numbers(tmp_path):

@@ -147,10 +147,11 @@ def _show(result: Comparison, found: list[Match], output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from penchant.report.text import counted
+
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"{result.coverage.pairs:,} pairs of answers to {result.coverage.prompts:,} prompts; judge: {result.judge}"
-    )
+    pairs, prompts = counted(result.coverage.pairs, "pair"), counted(result.coverage.prompts, "prompt")
+    console.print(f"{pairs} of answers to {prompts}; judge: {result.judge}")
     for line in _left_out(result):
         console.print(line)
     table = Table("", result.first, result.second)

@@ -12,7 +12,7 @@ from penchant.evaluation.statistics import Share
 from penchant.records import Array
 from penchant.report.numbers import Answers, Pairs, correlation
 from penchant.report.read import Run
-from penchant.report.text import number, percent
+from penchant.report.text import in_brief, number, percent
 
 Chart = dict[str, Any]
 MOST_POINTS, MOST_SCATTERED, _BINS = 1000, 1500, 40
@@ -257,7 +257,7 @@ def _counts(values: Array, edges: Array) -> list[int]:
 def _by_length(bins: Mapping[str, Share], which: str) -> Chart:
     labels = [f"{name} (n = {share.n:,})" for name, share in bins.items()]
     shares = list(bins.values())
-    words = "; ".join(f"{name}: {share} of {share.n:,}" for name, share in bins.items())
+    words = "; ".join(f"{name}: {in_brief(share)}" for name, share in bins.items())
     return {
         "id": "by-length",
         "title": f"Accuracy by how many tokens longer the {which} answer is",

@@ -14,7 +14,7 @@ from penchant.errors import InputError
 from penchant.evaluation.comparison import MATCHES, NUMBERS, VERSION, Comparison, Match, examples
 from penchant.evaluation.statistics import Share
 from penchant.report.charts import Chart
-from penchant.report.text import number, percent
+from penchant.report.text import counted, number, percent, with_interval
 from penchant.report.words import Card
 
 _BESIDE = "compare"
@@ -137,8 +137,8 @@ def _short(name: str) -> str:
 
 
 def _verdict(found: Comparison, names: tuple[str, str]) -> str:
-    share = found.win_rate
-    rate = f"{names[0]} wins {percent(share.value)} of {share.n:,} comparisons, a tie being half ({_interval(share)})"
+    value, interval = with_interval(found.win_rate)
+    rate = f"{names[0]} wins {value} of {counted(found.win_rate.n, 'comparison')}, a tie being half ({interval})"
     if found.verdict == f"{found.first} is preferred":
         return f"{rate}: {names[0]} is preferred."
     if found.verdict == f"{found.second} is preferred":
@@ -148,18 +148,12 @@ def _verdict(found: Comparison, names: tuple[str, str]) -> str:
 
 def _cards(found: Comparison, names: tuple[str, str]) -> list[Card]:
     share, controlled = found.win_rate, found.length_controlled
-    cards = [Card("Win rate", percent(share.value), _interval(share), _tone(share))]
+    cards = [Card("Win rate", *with_interval(share), _tone(share))]
     if isinstance(controlled, str):
         cards.append(Card("At equal lengths", "–", f"no number: {controlled}"))
     else:
-        cards.append(
-            Card(
-                "At equal lengths",
-                percent(controlled.win_rate.value),
-                _interval(controlled.win_rate),
-                _tone(controlled.win_rate),
-            )
-        )
+        rate = controlled.win_rate
+        cards.append(Card("At equal lengths", *with_interval(rate), _tone(rate)))
     counts = f"{found.wins:,} · {found.ties:,} · {found.losses:,}"
     cards.append(Card("Wins · ties · losses", counts, f"of {names[0]}"))
     words = [number(one.words.value) for one in found.lengths]
@@ -171,16 +165,11 @@ def _tone(share: Share) -> str:
     return "good" if share.low > 0.5 else "bad" if share.high < 0.5 else ""
 
 
-def _interval(share: Share) -> str:
-    if share.low != share.low:
-        return "too few prompts for an interval"
-    return f"95 % interval {percent(share.low)} to {percent(share.high)}"
-
-
 def _notes(found: Comparison, names: tuple[str, str]) -> list[str]:
     """What was compared, what was left out, and what order and length did to the verdicts."""
     coverage = found.coverage
-    notes = [f"{coverage.pairs:,} pairs of answers to {coverage.prompts:,} prompts; the judge is {found.judge}."]
+    pairs, prompts = counted(coverage.pairs, "pair"), counted(coverage.prompts, "prompt")
+    notes = [f"{pairs} of answers to {prompts}; the judge is {found.judge}."]
     counts = {
         f"prompts that only {names[0]} answers": coverage.only_first,
         f"prompts that only {names[1]} answers": coverage.only_second,
@@ -193,13 +182,13 @@ def _notes(found: Comparison, names: tuple[str, str]) -> list[str]:
         are = "pair of equal answers is a tie" if coverage.identical == 1 else "pairs of equal answers are ties"
         notes.append(f"{coverage.identical:,} {are} that the judge did not see.")
     if found.longer_wins is not None:
-        share = found.longer_wins
-        notes.append(f"{percent(share.value)} of verdicts go to the longer answer ({_interval(share)}).")
+        value, interval = with_interval(found.longer_wins)
+        notes.append(f"{value} of verdicts go to the longer answer ({interval}).")
     if found.bias is not None:
-        first, agree = found.bias.first_wins, found.bias.agree
+        value, interval = with_interval(found.bias.first_wins)
         notes.append(
-            f"{percent(first.value)} of verdicts go to the answer shown first ({_interval(first)}; no bias: 50 %), and "
-            f"{percent(agree.value)} of pairs get the same verdict in both orders."
+            f"{value} of verdicts go to the answer shown first ({interval}; no bias: 50 %), and "
+            f"{percent(found.bias.agree.value)} of pairs get the same verdict in both orders."
         )
     return notes
 
@@ -208,7 +197,8 @@ def _chart(id: str, found: Comparison, names: tuple[str, str]) -> Chart:
     rates = {"win rate": found.win_rate}
     if not isinstance(found.length_controlled, str):
         rates["at equal lengths"] = found.length_controlled.win_rate
-    words = "; ".join(f"{name} {percent(share.value)} ({_interval(share)})" for name, share in rates.items())
+    shown = {name: with_interval(share) for name, share in rates.items()}
+    words = "; ".join(f"{name} {value} ({interval})" for name, (value, interval) in shown.items())
     one = {"label": f"{names[0]} wins", "tone": "good", "y": [share.value for share in rates.values()]}
     one |= {side: [getattr(share, side) for share in rates.values()] for side in ("low", "high")}
     return {

@@ -26,10 +26,13 @@ class Pairs:
         ties: How many.
         margin: Mean reward margin.
         drift: Mean change of the log-prob of the chosen and of the rejected answer, where the start is known.
+        growth: Mean change of their difference, on the same rows.
+        before: Accuracy before training, and what it has changed by, where rewards did not all start at 0.
         by_length: Accuracy by tokens that the chosen answer is longer.
         margins: Reward margins after training.
-        start_margins: Before it; ``None`` where the start is not known.
-        logp_margins: Log-prob margins after training, of the rows whose start is known.
+        start_margins: Before it, of the rows whose start is known; ``None`` where it is of none.
+        known: Which rows those are.
+        logp_margins: Log-prob margins after training, of the same rows.
         start_logp_margins: The same before.
         length_difference: Tokens of the chosen answer minus those of the rejected.
         on_top: Of lists: the share whose best rated answer has the highest reward.
@@ -39,9 +42,12 @@ class Pairs:
     ties: int
     margin: Estimate
     drift: tuple[Estimate, Estimate] | None
+    growth: Estimate | None
+    before: tuple[Share, Estimate] | None
     by_length: dict[str, Share]
     margins: Array
     start_margins: Array | None
+    known: Array
     logp_margins: Array | None
     start_logp_margins: Array | None
     length_difference: Array
@@ -52,7 +58,8 @@ class Pairs:
 class Answers:
     """The measured single answers of a run: rewards by label, and how often a desirable one has the higher reward.
 
-    In the interval of ``ranked``, answers with one label to one prompt count once.
+    ``before`` is that share before training, of the rows whose start is known, unless their rewards started at 0. In
+    its interval and that of ``ranked``, answers with one label to one prompt count once.
     """
 
     desirable: Array
@@ -60,6 +67,7 @@ class Answers:
     reward_desirable: Estimate | None
     reward_undesirable: Estimate | None
     ranked: Share | None
+    before: Share | None
 
 
 def as_pairs(run: Run) -> list[record.Row]:
@@ -91,23 +99,36 @@ def pair_numbers(run: Run) -> Pairs | None:
     right = 0.5 * (1 + np.sign(margins))
     bins = np.array(length_bins(difference))
     order = list(dict.fromkeys(length_bins(np.sort(difference))))
-    drift = None
+    drift = growth = was = None
     if known.any():
         of_known = means if known.all() else ByPrompt(prompts[known])
-        drift = (of_known.mean((after - before)[:, 0]), of_known.mean((after - before)[:, 1]))
+        chosen, rejected = (after - before).T
+        drift, growth = (of_known.mean(chosen), of_known.mean(rejected)), of_known.mean(chosen - rejected)
+        was = _before(of_known, start[:, 0] - start[:, 1], right[known])
     return Pairs(
         accuracy=means.share(right),
         ties=int(np.count_nonzero(margins == 0)),
         margin=means.mean(margins),
         drift=drift,
+        growth=growth,
+        before=was,
         by_length={name: means.share(right, bins == name) for name in order},
         margins=margins,
         start_margins=start[:, 0] - start[:, 1] if known.any() else None,
+        known=known,
         logp_margins=after[:, 0] - after[:, 1] if known.any() else None,
         start_logp_margins=before[:, 0] - before[:, 1] if known.any() else None,
         length_difference=difference,
         on_top=_on_top(run.rows) if run.of_lists else None,
     )
+
+
+def _before(means: ByPrompt, margins: Array, right: Array) -> tuple[Share, Estimate] | None:
+    """How often the margins before training were right, and the change since; nothing where all were 0."""
+    if not margins.any():
+        return None
+    was = 0.5 * (1 + np.sign(margins))
+    return means.share(was), means.mean(right - was)
 
 
 def _on_top(rows: Sequence[record.Row]) -> Share:
@@ -126,12 +147,24 @@ def _on_top(rows: Sequence[record.Row]) -> Share:
 
 def answer_numbers(run: Run) -> Answers:
     """The numbers of a run on single answers."""
-    desirable, undesirable = (
-        np.array([row.rewards[0] for row in run.rows if bool(row.label) is label]) for label in (True, False)
-    )
-    prompts, others = (len({row.prompt for row in run.rows if bool(row.label) is label}) for label in (True, False))
-    ranked = higher_share(desirable, undesirable, (prompts, others)) if prompts and others else None
-    return Answers(desirable, undesirable, student(desirable), student(undesirable), ranked)
+    desirable, undesirable = _by_label(run.rows, [row.rewards[0] for row in run.rows])
+    known = [row for row in run.rows if row.start_rewards is not None]
+    start = [row.start_rewards[0] for row in known if row.start_rewards is not None]
+    before = _ranked(known, start) if any(start) else None
+    means = student(desirable), student(undesirable)
+    return Answers(desirable, undesirable, *means, _ranked(run.rows, [row.rewards[0] for row in run.rows]), before)
+
+
+def _by_label(rows: Sequence[record.Row], values: Sequence[float]) -> tuple[Array, Array]:
+    """The values of the desirable and of the undesirable answers."""
+    good = np.array([bool(row.label) for row in rows], dtype=bool)
+    return np.asarray(values)[good], np.asarray(values)[~good]
+
+
+def _ranked(rows: Sequence[record.Row], rewards: Sequence[float]) -> Share | None:
+    """How often a desirable answer has the higher reward; nothing where answers have one label."""
+    prompts, others = (len({row.prompt for row in rows if bool(row.label) is label}) for label in (True, False))
+    return higher_share(*_by_label(rows, rewards), (prompts, others)) if prompts and others else None
 
 
 def student(values: Sequence[float] | Array | None) -> Estimate | None:

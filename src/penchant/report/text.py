@@ -6,7 +6,10 @@ direction of a line, hide, or not be shown at all.
 
 from __future__ import annotations
 
+import math
 import unicodedata
+
+from penchant.evaluation.statistics import Share
 
 _BEGINNING, _END = 4000, 1000
 """Characters that are shown of a long text."""
@@ -66,10 +69,42 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"−{text}" if value < 0 else text
 
 
-def percent(value: float) -> str:
-    """A share in whole percent.
+def percent(share: float) -> str:
+    """A share, see :func:`percents`.
 
-    >>> percent(0.834)
-    '83 %'
+    >>> percent(0.834), percent(0.997), percent(1.0)
+    ('83 %', '99.7 %', '100 %')
     """
-    return f"{100 * value:.0f} %"
+    return percents(share)[0]
+
+
+def percents(*shares: float) -> list[str]:
+    """Shares in percent, with as many decimals, up to three, as tell them from each other and from 0, 50 and 100 %.
+
+    >>> percents(0.505, 0.502, 0.508)
+    ['50.5 %', '50.2 %', '50.8 %']
+    """
+    distinct = {round(one, 5) for one in (*shares, 0.0, 0.5, 1.0) if not math.isnan(one)}
+    decimals = next(count for count in range(4) if len({f"{100 * one:.{count}f}" for one in distinct}) == len(distinct))
+    return [f"{100 * one:.{decimals}f} %" for one in shares]
+
+
+def with_interval(share: Share, what: str = "95 % interval ") -> tuple[str, str]:
+    """A share and its interval, with the decimals of :func:`percents`."""
+    value, low, high = percents(share.value, share.low, share.high)
+    return value, "one prompt alone gives no interval" if math.isnan(share.low) else f"{what}{low} to {high}"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "prompt"), counted(1200, "prompt")
+    ('1 prompt', '1,200 prompts')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def in_brief(share: Share) -> str:
+    """A share with its interval and count, for tables and charts."""
+    value, interval = with_interval(share, "")
+    return f"{value} [{interval}] of {share.n:,}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from penchant.evaluation.statistics import Estimate, Share
 from penchant.report.numbers import Answers, Pairs, correlation, moved
 from penchant.report.read import Run
-from penchant.report.text import number, percent
+from penchant.report.text import counted, number, percents, with_interval
 
 _ENOUGH, _STRONG = 20, 0.5
 
@@ -38,11 +38,7 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
         found.append(_ordering(run, pairs))
         found += _displacement(run, pairs) + _length(run, pairs)
     if answers is not None and answers.ranked is not None:
-        found.append(
-            f"A desirable answer has a higher reward than an undesirable one in {percent(answers.ranked.value)} of all "
-            f"{len(answers.desirable):,} × {len(answers.undesirable):,} comparisons "
-            f"({_share_interval(answers.ranked)}): {_against_chance(answers.ranked)}."
-        )
+        found.append(_ranking(answers, answers.ranked))
     if run.rows and run.rows_of == "training":
         found.append(
             "These rows were trained on, so this says how well they were fitted and nothing about new ones: "
@@ -56,10 +52,34 @@ def outcome(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[str]
 
 def _ordering(run: Run, pairs: Pairs) -> str:
     share = pairs.accuracy
-    return (
-        f"The {_names(run)[0]} answer has the higher reward in {percent(share.value)} of {_counted(run, share.n)} "
-        f"({_share_interval(share)}): {_against_chance(share)}."
+    value, interval = with_interval(share)
+    words = (
+        f"The {_names(run)[0]} answer has the higher reward in {value} of {_counted(run, share.n)} "
+        f"({interval}): {_against_chance(share)}."
     )
+    if pairs.start_margins is None:
+        return f"{words} How often it was so before training is not known."
+    if pairs.before is None:
+        return words
+    was, gain = pairs.before
+    change = "better than before" if gain.low > 0 else "worse than before" if gain.high < 0 else "no change shown"
+    interval = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+    interval = "one prompt alone gives no interval" if math.isnan(gain.low) else interval
+    points = f"{100 * gain.value:+.1f} points, {interval}".replace("-", "−")
+    of = "" if was.n == share.n else f" of the {was.n:,} that were measured then"
+    return f"{words} Before training it was so in {percents(was.value)[0]}{of}: {change} ({points})."
+
+
+def _ranking(answers: Answers, share: Share) -> str:
+    value, interval = with_interval(share)
+    words = (
+        f"A desirable answer has a higher reward than an undesirable one in {value} of all "
+        f"{len(answers.desirable):,} × {len(answers.undesirable):,} comparisons ({interval}): {_against_chance(share)}."
+    )
+    if answers.before is None:
+        return words
+    value, interval = with_interval(answers.before)
+    return f"{words} Before training it was so in {value} ({interval})."
 
 
 def _against_chance(share: Share) -> str:
@@ -76,20 +96,22 @@ def _names(run: Run) -> tuple[str, str]:
 def _counted(run: Run, pairs: int) -> str:
     which = "held-out " if run.rows_of == "held-out" else ""
     if run.of_lists:
-        return f"{pairs:,} pairs of answers from {len(run.rows):,} {which}lists"
-    return f"{pairs:,} {which}pairs"
+        return f"{counted(pairs, 'pair')} of answers from {counted(len(run.rows), f'{which}list')}"
+    return counted(pairs, f"{which}pair")
 
 
 def _displacement(run: Run, pairs: Pairs) -> list[str]:
     """Whether the margin grew by raising the chosen answers or by lowering the rejected ones alone."""
-    if pairs.drift is None:
+    if pairs.drift is None or pairs.growth is None:
         return []
     chosen, rejected = pairs.drift
     good, bad = _names(run)
-    if chosen.high < 0 and rejected.value < chosen.value:
+    if chosen.high < 0 and pairs.growth.low > 0:
         how = f"the margin grew by pushing both down, the {bad} ones further (likelihood displacement)"
+    elif chosen.high < 0 and pairs.growth.high < 0:
+        how = f"the {good} answers became less likely, and more so than the {bad} ones"
     elif chosen.high < 0:
-        how = f"the {good} answers became less likely, and no less so than the {bad} ones"
+        how = f"the {good} answers became less likely, and no change of the margin is shown"
     elif chosen.low > 0:
         how = f"the {good} answers did become more likely"
     else:
@@ -101,14 +123,17 @@ def _displacement(run: Run, pairs: Pairs) -> list[str]:
 
 
 def _length(run: Run, pairs: Pairs) -> list[str]:
-    """Whether the margins are little more than a difference of lengths."""
-    found = correlation(pairs.length_difference, pairs.margins)
-    if len(pairs.margins) < _ENOUGH or found is None or abs(found) < _STRONG:
+    """Whether what training did to the margins is little more than a difference of lengths."""
+    if pairs.start_margins is None:
+        return []
+    changes = pairs.margins[pairs.known] - pairs.start_margins
+    found = correlation(pairs.length_difference[pairs.known], changes)
+    if len(changes) < _ENOUGH or found is None or abs(found) < _STRONG:
         return []
     kind = "longer" if found > 0 else "shorter"
+    what = "Margins follow length: their" if pairs.before is None else "What margins changed by follows length: its"
     return [
-        f"Margins follow length: their correlation with the extra tokens of the {_names(run)[0]} answer is "
-        f"{number(found, 2)}. "
+        f"{what} correlation with the extra tokens of the {_names(run)[0]} answer is {number(found, 2)}. "
         f"The model may have learnt to prefer {kind} answers and little else."
     ]
 
@@ -118,23 +143,21 @@ def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
     found = []
     which = "held-out" if run.rows_of == "held-out" else "trained-on"
     if pairs is not None:
-        share = pairs.accuracy
-        tone = _tone(share)
-        interval = f"{_share_interval(share, '')}; {share.n:,} {which} pairs"
-        found.append(Card("Reward accuracy", percent(share.value), interval, tone))
+        found.append(_share_card("Reward accuracy", pairs.accuracy, f"{which} pair", pairs.before))
         found.append(Card("Reward margin", number(pairs.margin.value), _interval(pairs.margin)))
         if pairs.on_top is not None:
-            on_top = f"{_share_interval(pairs.on_top, '')}; {pairs.on_top.n:,} {which} lists"
-            found.append(Card("Best rated on top", percent(pairs.on_top.value), on_top))
+            value, interval = with_interval(pairs.on_top, "")
+            found.append(Card("Best rated on top", value, f"{interval}; {counted(pairs.on_top.n, f'{which} list')}"))
         if pairs.drift is not None:
             chosen = pairs.drift[0]
             tone = "bad" if chosen.high < 0 else ""
             good = _names(run)[0].capitalize()
             found.append(Card(f"{good} log-prob", _signed(chosen.value), f"nats, change; {_interval(chosen)}", tone))
     if answers is not None and answers.ranked is not None:
-        ranked = answers.ranked
-        note = f"{_share_interval(ranked, '')}; {len(run.rows):,} {which} answers"
-        found.append(Card("Desirable ranked higher", percent(ranked.value), note, _tone(ranked)))
+        value, interval = with_interval(answers.ranked, "")
+        note = f"{interval}; {counted(len(run.rows), f'{which} answer')}"
+        note += f"; {percents(answers.before.value)[0]} before" if answers.before else ""
+        found.append(Card("Desirable ranked higher", value, note, "" if answers.before else _tone(answers.ranked)))
     kl = moved(run)
     if kl is not None:
         found.append(Card("KL to the start", number(kl.value), f"nats per token; {_interval(kl)}"))
@@ -146,6 +169,17 @@ def cards(run: Run, pairs: Pairs | None, answers: Answers | None) -> list[Card]:
     distinct = len({alarm.id for alarm in run.alarms})
     found.append(Card("Alarms", str(distinct), "while training", "bad" if distinct else "good"))
     return found
+
+
+def _share_card(title: str, share: Share, what: str, before: tuple[Share, Estimate] | None) -> Card:
+    """A share at a glance: good or bad by what it changed by, where it did not start at chance."""
+    value, interval = with_interval(share, "")
+    note = f"{interval}; {counted(share.n, what)}"
+    if before is None:
+        return Card(title, value, note, _tone(share))
+    was, gain = before
+    tone = "good" if gain.low > 0 else "bad" if gain.high < 0 else ""
+    return Card(title, value, f"{note}; {percents(was.value)[0]} before", tone)
 
 
 def _tone(share: Share) -> str:
@@ -197,12 +231,6 @@ def _interval(estimate: Estimate) -> str:
     if math.isnan(estimate.low):
         return "too few rows for an interval"
     return f"{number(estimate.low)} to {number(estimate.high)}"
-
-
-def _share_interval(share: Share, what: str = "95 % interval ") -> str:
-    if math.isnan(share.low):
-        return "one prompt alone gives no interval"
-    return f"{what}{percent(share.low)} to {percent(share.high)}"
 
 
 def _with_interval(estimate: Estimate) -> str:
