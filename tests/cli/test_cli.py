@@ -123,6 +123,14 @@ def test_mistakes_cost_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, a
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("started", ["/usr/bin/penchant", "/lib/python3/site-packages/penchant/__main__.py"])
+def test_the_command_of_a_run_can_be_typed_again(monkeypatch, started):
+    from penchant.cli.train import command_line
+
+    monkeypatch.setattr(sys, "argv", [started, "train", "--data", "my pairs.jsonl"])
+    assert command_line() == "penchant train --data 'my pairs.jsonl'"
+
+
 def test_command_line_wins_over_the_config_file(capsys, tmp_path, tiny_model_folder, pairs_file):
     settings = f"model: {tiny_model_folder}\ndata: {pairs_file}\nmethod: simpo\nbeta: 3.0\ngamma: 2e-1\nbatch-size: 4\n"
     (tmp_path / "run.yaml").write_text(settings)

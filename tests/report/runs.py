@@ -77,11 +77,13 @@ def log_lines(steps: int) -> list[dict[str, float]]:
     return lines
 
 
-def write_run(folder, *, of_facts=None, of_rows=None, tokens=(), samples=(), alarms=(), doctor=None, log=None):
+def write_run(
+    folder, *, of="held-out", of_facts=None, of_rows=None, tokens=(), samples=(), alarms=(), doctor=None, log=None
+):
     """A run folder; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     record.write_json(folder, record.RUN, of_facts or facts())
-    record.write_lines(folder, record.ROWS, record.Head("held-out"), rows(50) if of_rows is None else of_rows)
+    record.write_lines(folder, record.ROWS, record.Head(of), rows(50) if of_rows is None else of_rows)
     record.write_lines(folder, record.TOKENS, record.Head("held-out"), tokens)
     if samples:
         record.write_lines(folder, record.SAMPLES, record.Head("held-out", "the most probable token"), samples)

@@ -182,6 +182,17 @@ def test_a_wide_table_is_printed_whole(show, full_run, tmp_path):
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+def test_without_a_script_no_empty_box_stands_for_a_chart(driver, full_run, tmp_path):
+    page = write_report([full_run], tmp_path / "page.html")
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        driver.get(page.as_uri())
+        height = "return document.querySelector('.plot').getBoundingClientRect().height"
+        assert driver.execute_script(height) < 20
+    finally:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
 def test_a_large_run_opens(show, tmp_path):
     driver = show(write_run(tmp_path / "mine", of_rows=rows(5000), log=log_lines(5000)))
     count, drawn = charts_drawn(driver)

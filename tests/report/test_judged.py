@@ -61,6 +61,15 @@ def test_the_numbers_are_those_of_the_comparison(compared, tmp_path):
     assert len(series["y"]) == 1 and controlled in words, "length alone tells wins from losses here"
 
 
+def test_one_prompt_is_no_plural(compared, tmp_path):
+    folder = copied(compared, tmp_path / "one")
+    numbers = json.loads((folder / "comparison.json").read_text())
+    numbers["coverage"] |= {"pairs": 8, "prompts": 1}
+    (folder / "comparison.json").write_text(json.dumps(numbers))
+    html = write_report([write_run(tmp_path / "run")], None, [folder]).read_text(encoding="utf-8")
+    assert "8 pairs of answers to 1 prompt; the judge is" in html
+
+
 def test_texts_stay_text_and_long_ones_are_cut(compared, tmp_path):
     page = page_of(write_run(tmp_path / "run"), output=tmp_path / "r.html")
     before = sum(map(len, page.text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from report.runs import HOSTILE, facts, hostile_run, log_lines, rows, token_row,
 from penchant.errors import InputError
 from penchant.evaluation.statistics import higher_share, wilson
 from penchant.report import record, write_report
-from penchant.report.charts import MOST_POINTS, MOST_SCATTERED
+from penchant.report.charts import MOST_POINTS, MOST_SCATTERED, _smoothed
 from penchant.report.numbers import pair_numbers
 from penchant.report.page import _asset
 from penchant.report.read import read_run
@@ -273,6 +274,49 @@ def test_runs_are_compared_on_the_same_rows_alone(tmp_path):
     assert "not measured on the same rows" in words
     page = page_of(first, second, output=tmp_path / "c.html")
     assert page.charts["frontier"]["x"] == pytest.approx([0.02, 0.25])
+
+
+def test_side_by_side_says_what_was_trained_on(tmp_path):
+    no_eval = [line for line in log_lines(20) if "eval_loss" not in line]
+    held_out = write_run(tmp_path / "a")
+    fitted = [write_run(tmp_path / name, of="training", log=no_eval) for name in ("b", "c")]
+    page = page_of(held_out, fitted[0], output=tmp_path / "mixed.html")
+    words = " ".join(" ".join(page.text).split())
+    assert "Measured on rows that were trained on: mine (2). That says how well those were fitted" in words
+    assert "of 50 (trained on)" in words
+    assert "mine (2) and mine (1) are not tested: of the two, mine (2) alone was trained on the rows." in words
+    assert [one["label"] for one in page.charts["frontier"]["series"]] == [
+        "frontier",
+        "mine (1)",
+        "mine (2) (trained on)",
+    ]
+    page = page_of(*fitted, output=tmp_path / "both.html")
+    words = " ".join(" ".join(page.text).split())
+    assert "50 pairs (trained on)." in words
+    assert page.charts["all-rewards-accuracies"]["title"] == "Reward accuracy, rows trained on"
+    words = " ".join(page_of(held_out, held_out, output=tmp_path / "held.html").text)
+    assert "(trained on)" not in words and "Measured on rows" not in words
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1e300])
+def test_a_smoothed_curve_has_a_gap_where_a_value_is_not_finite_and_nowhere_else(odd):
+    curve = _smoothed({float(step): odd if step == 20 else 1.0 for step in range(100)})
+    away = [value for step, value in curve.items() if abs(step - 20) > 2]
+    assert away == pytest.approx([1.0] * len(away))
+    beside = [curve[18.0], curve[22.0]]
+    if math.isfinite(odd):
+        assert all(value > 1e290 for value in beside)
+    else:
+        assert beside == pytest.approx([1.0, 1.0])
+        assert math.isnan(curve[20.0])
+
+
+def test_alarms_from_before_the_first_step_are_marked_in_sight(tmp_path):
+    alarms = [
+        {"id": name, "step": step, "sentence": "s", "remedy": "r"} for name, step in (("b", 0), ("a", 0), ("c", 7))
+    ]
+    page = page_of(write_run(tmp_path / "mine", alarms=alarms))
+    assert page.charts["r1-loss"]["marks"] == [[1, "a, b"], [7, "c"]]
 
 
 def test_a_run_that_goes_on_says_so(tmp_path):

@@ -142,8 +142,9 @@ def _translated(path: Path, method: Any) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """The command that is running, as it was typed."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that is running, as it can be typed; ``python -m penchant`` is the same command."""
+    name = Path(sys.argv[0]).name
+    return shlex.join(["penchant" if name == "__main__.py" else name, *sys.argv[1:]])
 
 
 def require_training() -> None:

@@ -84,10 +84,18 @@ def _of_run(
     if not columns:
         return None
     chart = _lines(name, title, columns, series, extra) | {"sync": True}
-    chart["marks"] = sorted({(alarm.step, alarm.id) for alarm in run.alarms})
+    chart["marks"] = _marks(run)
     if extra.get("noise"):
         chart["alt"] += f" The shaded band, ±{number(extra['noise'])}, is rounding of the weights' type."
     return chart
+
+
+def _marks(run: Run) -> list[tuple[float, str]]:
+    """The alarms by step; those from before the first log line stand there."""
+    ids: dict[float, set[str]] = {}
+    for alarm in run.alarms:
+        ids.setdefault(max(alarm.step, run.log[0]["step"]), set()).add(alarm.id)
+    return [(step, ", ".join(sorted(found))) for step, found in sorted(ids.items())]
 
 
 def over_steps(
@@ -134,13 +142,18 @@ def _drawn(value: float | None) -> float | None:
 
 
 def _smoothed(column: Mapping[float, float]) -> dict[float, float]:
-    """The mean over a window of a twentieth of the run; a gap where one of its values is not finite."""
+    """The mean of the finite values in a window of a twentieth of the run; a gap where a value itself is not finite."""
     values = np.array(list(column.values()), dtype=float)
-    half = max(2, len(values) // 40)
-    sums = np.concatenate([[0.0], np.nancumsum(values)])
-    low, high = np.maximum(np.arange(len(values)) - half, 0), np.minimum(np.arange(len(values)) + half + 1, len(values))
-    means = (sums[high] - sums[low]) / (high - low)
-    return dict(zip(column, np.where(np.isfinite(values), means, np.nan).tolist(), strict=True))
+    finite = np.isfinite(values)
+    half, places = max(2, len(values) // 40), np.arange(len(values))
+    windows = np.stack([np.maximum(places - half, 0), np.minimum(places + half + 1, len(values))], axis=1).ravel()
+
+    def sums(of: Array) -> Array:
+        # window by window: a difference of running sums loses all digits after one huge value
+        return np.add.reduceat(np.append(of, 0.0), windows)[::2]
+
+    means = sums(np.where(finite, values, 0.0)) / np.maximum(sums(finite.astype(float)), 1.0)
+    return dict(zip(column, np.where(finite, means, np.nan).tolist(), strict=True))
 
 
 def _thinned(columns: Mapping[str, Mapping[float, float]]) -> list[float]:

@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  document.documentElement.classList.add("drawing"); // room for the charts
   const charts = JSON.parse(document.getElementById("data").textContent);
   const drawn = new Map(); // figure id -> uPlot
   const colour = (tone) => getComputedStyle(document.documentElement).getPropertyValue(`--${tone}`).trim();
@@ -67,9 +68,11 @@
         ctx.fillText(label, x(at) + 4 * dots, bbox.top + 2 * dots);
       }
       for (const [at, label] of chart.marks ?? []) {
+        if (x(at) < bbox.left || x(at) > bbox.left + bbox.width) continue; // zoomed out of sight
         line(x(at), bbox.top, x(at), bbox.top + bbox.height, "bad");
-        ctx.fillStyle = colour("bad"); ctx.textAlign = "left"; ctx.textBaseline = "top";
-        ctx.fillText(label, x(at) + 3 * dots, bbox.top + 2 * dots);
+        const left = x(at) + 3 * dots + ctx.measureText(label).width > bbox.left + bbox.width; // no room on the right
+        ctx.fillStyle = colour("bad"); ctx.textAlign = left ? "right" : "left"; ctx.textBaseline = "top";
+        ctx.fillText(label, x(at) + (left ? -3 : 3) * dots, bbox.top + 2 * dots);
       }
       ctx.restore();
     };
