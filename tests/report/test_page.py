@@ -113,7 +113,7 @@ def outcome_of(folder, of_rows, **changes):
 
 def test_what_the_base_model_did_already_is_not_learnt(tmp_path):
     still = outcome_of(tmp_path / "still", moved_rows(60, start=3.0, change=0.0), reference=False)
-    assert "Before training it was so in 100 %: no change shown (+0.0 points, +0.0 to +0.0)." in still
+    assert "Before training it was so in 100 %: no change shown (0.0 points, 0.0 to 0.0)." in still
     better = outcome_of(tmp_path / "better", moved_rows(60, start=0.0, change=3.0), reference=False)
     assert re.search(r"Before training it was so in \d\d %: better than before \(\+\d\d\.\d points", better)
     worse = outcome_of(tmp_path / "worse", moved_rows(60, start=0.0, change=-3.0), reference=False)

@@ -65,7 +65,7 @@ def _ordering(run: Run, pairs: Pairs) -> str:
     change = "better than before" if gain.low > 0 else "worse than before" if gain.high < 0 else "no change shown"
     interval = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
     interval = "one prompt alone gives no interval" if math.isnan(gain.low) else interval
-    points = f"{100 * gain.value:+.1f} points, {interval}".replace("-", "−")
+    points = f"{100 * gain.value:+.1f} points, {interval}".replace("-", "−").replace("+0.0", "0.0")
     of = "" if was.n == share.n else f" of the {was.n:,} that were measured then"
     return f"{words} Before training it was so in {percents(was.value)[0]}{of}: {change} ({points})."
 
