@@ -71,7 +71,8 @@ def _then(folder: Path) -> str:
 
 def saved_history(trainer: PreferenceTrainer) -> list[dict[str, float]]:
     """The log up to the weights that are saved: the last ones, or the best checkpoint's."""
-    state, history = trainer.state, trainer.state.log_history
+    state = trainer.state
+    history: list[dict[str, float]] = state.log_history
     if not (trainer.args.load_best_model_at_end and state.best_model_checkpoint):
         return history
     return [line for line in history if line["step"] <= state.best_global_step]
