@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import shutil
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tests_support import tiny_llama
 from penchant.errors import InputError
 from penchant.logps import compile_kernels, kernels
 from penchant.logps.lean import lean_layers
+from penchant.logps.reference import _set
 
 
 def adapted(dtype=torch.float64, **options):
@@ -167,3 +170,23 @@ def test_under_autocast_layers_compute_as_they_do_themselves():
             found = outcome(model)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_dora": True}, {"lora_bias": True}, {"lora_dropout": 0.5}, {"target_modules": ["q_proj"]}],
+    ids=["plain", "dora", "bias", "dropout", "fewer-layers"],
+)
+def test_a_second_adapter_of_another_kind_is_computed_as_its_own(options):
+    """Layers were found lean with the policy's adapter; a reference's is switched to inside."""
+    model = adapted()
+    model.add_adapter("other", LoraConfig(**{"target_modules": "all-linear", "task_type": "CAUSAL_LM"} | options))
+    for name, parameter in model.double().named_parameters():
+        if "lora_B.other" in name or "magnitude" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    seen = []
+    for context in (nullcontext, partial(lean_layers, model)):
+        torch.manual_seed(0)
+        with torch.no_grad(), context(), _set(model, "_active_adapter", ["other"]):
+            seen.append(model(input_ids=torch.tensor([[5, 6, 7]])).logits)
+    torch.testing.assert_close(seen[1], seen[0], rtol=1e-6, atol=1e-6)

@@ -83,18 +83,31 @@ def _plain_adapter(layer: Any) -> bool:
     base = layer.base_layer
     if type(base) is not torch.nn.Linear or base.weight.requires_grad or layer.merged or layer.fan_in_fan_out:
         return False
-    active = [name for name in layer.active_adapters if name in layer.lora_A]
-    if len(active) != 1 or active[0] in layer.lora_variant:
-        return False
-    biased = layer.lora_A[active[0]].bias is not None or layer.lora_B[active[0]].bias is not None
-    return isinstance(layer.lora_dropout[active[0]], torch.nn.Identity) and not biased
+    active = _active(layer)
+    return len(active) == 1 and _is_plain(layer, active[0])
+
+
+def _active(layer: Any) -> list[str]:
+    """The active adapters that this layer has."""
+    return [name for name in layer.active_adapters if name in layer.lora_A]
+
+
+def _is_plain(layer: Any, name: str) -> bool:
+    """Whether one adapter of a layer is a product of two matrices and nothing else: no variant, bias or dropout."""
+    biased = layer.lora_A[name].bias is not None or layer.lora_B[name].bias is not None
+    plain = name not in layer.lora_variant and not biased
+    return plain and isinstance(layer.lora_dropout[name], torch.nn.Identity)
 
 
 def _adapted_forward(layer: Any, hidden: Tensor) -> Tensor:
-    base = layer.base_layer
-    if layer.disable_adapters:
+    """By the adapter that is active now: a reference's may be of another kind than the policy's, or not be here."""
+    base, active = layer.base_layer, _active(layer)
+    if layer.disable_adapters or not active:
         return torch.nn.functional.linear(hidden, base.weight, base.bias)
-    (name,) = (name for name in layer.active_adapters if name in layer.lora_A)
+    if len(active) > 1 or not _is_plain(layer, active[0]):
+        own: Tensor = type(layer).forward(layer, hidden)
+        return own
+    (name,) = active
     down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
     out: Tensor = _Adapted.apply(hidden, base.weight, base.bias, down, up, layer.scaling[name])
     return out
