@@ -15,6 +15,8 @@ from penchant.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 _TOKENIZER = "tokenizer_config.json"
+_NOT_MADE_AGAIN = ("pissa_niter", "corda", "lora_ga")
+"""Beginnings of an adapter that are drawn anew, or left out, whenever it is loaded."""
 _WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.gguf")
 
 
@@ -139,8 +141,16 @@ def _with_adapter(path: Path, dtype: str, trust_remote_code: bool, merge: bool) 
     """Load the adapter's base, and put the adapter beside it or into it."""
     from peft import PeftConfig, PeftModel
 
-    base_name = PeftConfig.from_pretrained(str(path)).base_model_name_or_path
-    base = load_model(base_name, dtype=dtype, trust_remote_code=trust_remote_code)
+    config = PeftConfig.from_pretrained(str(path))
+    init = str(getattr(config, "init_lora_weights", True))
+    if init.startswith(_NOT_MADE_AGAIN):
+        raise InputError(
+            "the adapter was trained on changed base weights that PEFT does not make again when it loads it",
+            where=str(path),
+            got=f"init_lora_weights={init}",
+            fix="Save it with path_initial_model_for_weight_conversion, PEFT's way to a plain LoRA adapter",
+        )
+    base = load_model(config.base_model_name_or_path, dtype=dtype, trust_remote_code=trust_remote_code)
     if not any(path.glob("adapter_model.*")):
         raise InputError("the adapter folder has no weights", where=str(path), fix="Give a folder with adapter_model")
     try:

@@ -108,6 +108,17 @@ def test_another_model_as_the_reference(run, tiny_model_folder, sft, lora, capsy
     assert run("other", reference=sft, lora=lora, max_steps=1).history[0]["loss"] != FIRST
 
 
+def test_another_model_as_the_reference_keeps_no_dropout(run, tiny_tokenizer, tmp_path):
+    """Packed rows refuse attention that drops out, which a reference never does."""
+    from tests_support import tiny_llama
+
+    name = str(tmp_path / "dropout")
+    tiny_llama(len(tiny_tokenizer), attention_dropout=0.5).save_pretrained(name)
+    tiny_tokenizer.save_pretrained(name)
+    result = run(reference=name, engine="packed", max_steps=1)
+    assert result.history[0]["loss"] == FIRST
+
+
 @pytest.mark.slow
 def test_another_kind_of_model_as_the_reference(run, tiny_tokenizer, tmp_path):
     from transformers import GPT2Config, GPT2LMHeadModel

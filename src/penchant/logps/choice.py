@@ -17,6 +17,7 @@ from penchant.logps.engine import Engine, Rows, base_model
 from penchant.logps.head import linear_head
 from penchant.logps.layout import Group
 from penchant.logps.native import NoNativeAttention, native_library
+from penchant.logps.reference import Reference
 
 _Found: TypeAlias = tuple[Tensor, Sequence[Tensor | None]]
 _FAITHFUL = {"full_attention", "sliding_attention"}
@@ -48,7 +49,7 @@ ENGINES = {
 """What may be asked for, and which ways it stands for; the first that holds is taken."""
 
 
-def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
+def choose_engine(model: Any, pad_id: int, *, asked: str = "auto", reference: Reference | None = None) -> Engine:
     """The fastest engine that agrees with plain rows on this model, in values, gradients and independence.
 
     Packed rows come first, then a key-value cache, then plain rows; each with the head streamed and without. That is
@@ -59,6 +60,7 @@ def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
         pad_id: The padding token of plain rows.
         asked: One of :data:`ENGINES`. ``packed`` and ``cached`` stream the head where the model allows it,
             ``plain-streamed`` always does, ``plain`` never. ``packed-tiled`` is ``packed`` without compiled attention.
+        reference: One that switches something in the model while it computes: it has to agree with plain rows too.
 
     Raises:
         InputError: if what is asked for is unknown, or does not agree with plain rows on this model.
@@ -68,7 +70,7 @@ def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
     if asked == "plain":
         return dataclasses.replace(plain, reason="asked for")
     groups = _probe_groups(base_model(model).config)
-    expected = _probe(model, plain, groups)
+    expected = _probe(model, plain, groups, reference)
     wanted = any(compiled for *_, compiled in ENGINES[asked])
     native, objection_to_native = _native(model) if wanted else ("", [])
     reasons = [] if asked == "auto" else ["asked for"]
@@ -79,7 +81,8 @@ def choose_engine(model: Any, pad_id: int, *, asked: str = "auto") -> Engine:
         engine = Engine(rows, streamed, native if compiled else "", _told(reasons), pad_id)
         if (rows, streamed) == ("plain", False):
             return engine
-        objection = _static_objection(model, engine) or _measured_objection(model, engine, groups, expected)
+        objection = _static_objection(model, engine)
+        objection = objection or _measured_objection(model, engine, groups, expected, reference)
         if objection is None:
             return engine
         reasons.append(objection)
@@ -139,13 +142,15 @@ def _static_objection(model: Any, engine: Engine) -> str | None:
     return None
 
 
-def _measured_objection(model: Any, engine: Engine, groups: list[Group], expected: _Found) -> str | None:
+def _measured_objection(
+    model: Any, engine: Engine, groups: list[Group], expected: _Found, reference: Reference | None
+) -> str | None:
     """What two small forward passes and their gradients say against an engine."""
     try:
         with engine.engaged(model):
             if engine.packed and base_model(model).config._attn_implementation != engine.attention:
                 return "the model does not take its attention from transformers' AttentionInterface"
-            logps, slopes = _probe(model, engine, groups)
+            logps, slopes = _probe(model, engine, groups, reference)
             leaked = _leaks(model, engine, groups)
     except NoNativeAttention as error:
         return str(error)
@@ -192,15 +197,19 @@ def _distance(found: Sequence[Tensor | None], expected: Sequence[Tensor | None])
     return float((apart / whole) ** 0.5) if whole else math.inf
 
 
-def _probe(model: Any, engine: Engine, groups: list[Group]) -> _Found:
-    """Log-probs of the answers, and of the last ones aside; the gradient of an uneven sum by each trained weight."""
+def _probe(model: Any, engine: Engine, groups: list[Group], reference: Reference | None) -> _Found:
+    """Log-probs of the answers, of the last ones aside, and of all under a reference; the gradient of an uneven sum of
+    the first by each trained weight.
+    """
     device = next(model.parameters()).device
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     last = [(prompt, answers[-1:]) for prompt, answers in groups]
-    logps, aside = engine.logps_aside(model, engine.lay_out(groups, device), last)
+    batch = engine.lay_out(groups, device)
+    logps, aside = engine.logps_aside(model, batch, last)
+    found = [logps.detach(), aside, *([] if reference is None else [reference.logps(engine, batch)])]
     weights = torch.tensor([float((-1) ** index * (index + 1)) for index in range(len(logps))], device=device)
     slopes = torch.autograd.grad((weights * logps).sum(), trained, allow_unused=True)
-    return torch.cat([logps.detach(), aside]), slopes
+    return torch.cat(found), slopes
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from penchant.training.config import PreferenceConfig
 FILE = "adapter_config.json"
 REFERENCE = "reference"
 """The name of the adapter that stands still, where the reference is one."""
+_BASE_KEPT = ("true", "false", "gaussian", "eva", "orthogonal", "mica")
+"""PEFT's ways for an adapter to begin that leave the base alone; PiSSA, OLoRA, LoftQ and others change its weights."""
 
 
 def continued(model: str | LoadedModel, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,8 +54,14 @@ def _shape(model: str | LoadedModel) -> dict[str, Any]:
             config = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"the adapter's settings cannot be read: {error}", where=str(path)) from error
-    if "r" not in config:
-        return {}
+    kind = config.get("peft_type", "LORA")
+    if kind != "LORA":
+        raise InputError(
+            "only a LoRA adapter can go on learning",
+            where=model.name if isinstance(model, LoadedModel) else model,
+            got=str(getattr(kind, "value", kind)),
+            fix="Make one model of adapter and base first: penchant merge",
+        )
     targets = config.get("target_modules") or []
     return {
         "lora_r": config["r"],
@@ -135,35 +144,76 @@ def is_trained(model: Any) -> bool:
     return any(bool(p.any()) for name, p in model.named_parameters() if f"lora_B.{active}." in name)
 
 
+def check_one_base(model: Any, *others: Any) -> None:
+    """See that a model's adapters, and others to be loaded, stand on one base beside one another, or switched off.
+
+    Raises:
+        InputError: if one changes the weights under it, or PEFT keeps them not apart.
+    """
+    fix = "Make one model of adapter and base first (penchant merge), and name that"
+    configs = [*model.peft_config.values(), *others]
+    for config in configs:
+        init, bias = getattr(config, "init_lora_weights", True), getattr(config, "bias", "none")
+        kept = str(init).lower() in _BASE_KEPT
+        if not kept or bias != "none":
+            what = f"bias={bias}" if kept else f"init_lora_weights={init}"
+            problem = "an adapter that changes its base's own weights shares that base with no reference"
+            raise InputError(problem, where="--reference", got=what, fix=fix)
+    tokens = [str(getattr(config, "trainable_token_indices", None)) for config in configs]
+    if len(set(tokens)) > 1:
+        problem = "PEFT cannot save one of two adapters that differ in trainable_token_indices"
+        raise InputError(problem, where="--reference", got=shorten(" and ".join(tokens)), fix=fix)
+
+
 def copy_adapter(model: Any) -> str:
     """Put a copy of the active adapter beside it, standing still and without dropout; returns the copy's name.
 
     The copy is filled by :func:`write_adapter`, so that a reference which moves can be filled again.
     """
-    import copy
-
     active = model.active_adapters[0]
-    config = copy.deepcopy(model.peft_config[active])
-    config.lora_dropout, config.inference_mode = 0.0, True
-    model.add_adapter(REFERENCE, config)
-    _freeze(model)
+    _add_still(model, copy.deepcopy(model.peft_config[active]))
     write_adapter(model, adapter_weights(model, active))
     return REFERENCE
 
 
 def load_beside(model: Any, folder: str) -> str:
-    """Put the adapter of a folder beside the active one, standing still; returns its name.
+    """Put the adapter of a folder beside the active one, standing still and without dropout; returns its name.
 
     Raises:
-        InputError: if it cannot be read, or does not fit the model.
+        InputError: if it cannot be read, does not fit the model, or the two cannot share a base.
     """
+    from peft import PeftConfig
+
     try:
-        model.load_adapter(folder, adapter_name=REFERENCE, is_trainable=False)
+        config = PeftConfig.from_pretrained(folder)
+        check_one_base(model, config)
+        _add_still(model, config)
+        found = model.load_adapter(folder, adapter_name=REFERENCE, is_trainable=False)
+    except InputError:
+        raise
     except Exception as error:
         cause = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"cannot load the reference adapter: {cause[:200]}", where=folder) from error
+    apart = [*found.missing_keys, *found.unexpected_keys]
+    if apart:
+        raise InputError("the reference adapter's weights are not those of its settings", where=folder, got=apart[0])
     _freeze(model)
     return REFERENCE
+
+
+def _add_still(model: Any, config: Any) -> None:
+    """An adapter that stands still, to be filled. Begun plainly: another beginning would change the base once more."""
+    config.lora_dropout, config.inference_mode, config.init_lora_weights = 0.0, True, True
+    model.add_adapter(REFERENCE, config)
+    _freeze(model)
+
+
+def without_dropout(model: Any, adapter: str) -> None:
+    """Leave an adapter's dropout out, for one that is a reference; training would switch it on."""
+    for module in model.modules():
+        dropouts = getattr(module, "lora_dropout", {})
+        if adapter in dropouts:
+            dropouts[adapter] = torch.nn.Identity()
 
 
 def _freeze(model: Any) -> None:

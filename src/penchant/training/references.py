@@ -13,7 +13,7 @@ from penchant.errors import InputError
 from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference, SeparateModel, Uniform, choose_engine
 from penchant.logps.engine import Engine
 from penchant.models import DTYPES, load_model, load_tokenizer
-from penchant.training.adapters import FILE, copy_adapter, is_trained, load_beside
+from penchant.training.adapters import FILE, check_one_base, copy_adapter, is_trained, load_beside, without_dropout
 from penchant.training.stored import stored_reference
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ def make_reference(trainer: PreferenceTrainer, rows: Iterable[Any]) -> Reference
     if word == "none":
         return Uniform(model)
     if word == "adapter-off":
+        check_one_base(model)
         return AdapterOff(model)
     if word.startswith("adapter:"):
-        return _named_adapter(model, word.removeprefix("adapter:"))
+        return _beside(trainer, _named_adapter(model, word.removeprefix("adapter:")))
     separate = None if word == "initial" or word.startswith("store:") else _separate(trainer, word)
     if config.reference_store:
         return _stored(trainer, rows, separate)
@@ -51,6 +52,7 @@ def initial(model: Any) -> Reference:
     if is_trained(model):
         words = "the adapter as it was before training, kept beside the one that learns"
         return OtherAdapter(model, copy_adapter(model), words)
+    check_one_base(model)
     return AdapterOff(model)
 
 
@@ -58,11 +60,21 @@ def _named_adapter(model: Any, name: str) -> OtherAdapter:
     if name in model.peft_config:
         if name in model.active_adapters:
             raise InputError(f"adapter {name!r} is the one that learns", fix="Use reference initial for a copy of it")
+        check_one_base(model)
+        without_dropout(model, name)
         return OtherAdapter(model, name, f"the model's adapter {name!r}")
     if not Path(name, FILE).is_file():
         known = ", ".join(model.peft_config)
         raise InputError("no such adapter", where="--reference", got=name, fix=f"Give a folder, or one of {known}")
     return OtherAdapter(model, load_beside(model, name), f"the adapter {name} on the same base")
+
+
+def _beside(trainer: PreferenceTrainer, reference: OtherAdapter) -> OtherAdapter:
+    """A reference on the policy's layers, with the engine chosen anew: one that agrees with plain rows under both."""
+    pad_id = trainer.processing_class.pad_token_id
+    model, asked = trainer.model.train(), trainer.args.engine
+    trainer.engine = choose_engine(model, pad_id, asked=asked, reference=reference)
+    return reference
 
 
 def _separate(trainer: PreferenceTrainer, name: str) -> SeparateModel:
@@ -76,7 +88,7 @@ def _separate(trainer: PreferenceTrainer, name: str) -> SeparateModel:
     else:
         loaded = load_model(name, dtype={value: key for key, value in DTYPES.items()}[dtype])
         _check_tokenizer(name, loaded.tokenizer, tokenizer)
-        model, words = loaded.model.to(config.device).train(), ""
+        model, words = loaded.model.to(config.device).eval(), ""  # without dropout, which packed rows refuse
         engine = choose_engine(model, tokenizer.pad_token_id, asked=config.engine)
     model.requires_grad_(False).eval()
     return SeparateModel(trainer.model, model, engine, f"a model of its own, {name}{words}")
