@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 from peft import LoHaConfig, LoraConfig, PeftModel, VeraConfig, get_peft_model
-from tests_support import pair_rows
-from transformers import AutoModelForCausalLM
+from tests_support import pair_rows, tiny_llama
+from transformers import AutoModelForCausalLM, TrainerCallback
 
 import penchant
 from penchant.data import read_preferences
@@ -172,3 +172,41 @@ def test_a_reference_adapter_whose_weights_are_not_all_there_is_refused(run, ada
 def test_only_lora_goes_on_learning(run, adapter, config, options):
     with pytest.raises(InputError, match="only a LoRA adapter can go on learning"):
         run(model=adapter(config=config, **options))
+
+
+class Keeps(TrainerCallback):
+    """Keeps what the policy computes when the first step begins and ends."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_step_begin(self, args, state, control, model=None, **_):
+        self.seen.append(logits(model))
+
+    on_step_end = on_step_begin
+
+
+def logits(model):
+    with torch.no_grad():
+        return model.eval()(torch.tensor([[265, 16, 288, 262, 335, 16]])).logits  # words of the answers
+
+
+@pytest.mark.parametrize("kind", ["plain", "dora", "head", "embedding", "tokens", "lora-head"])
+def test_a_soft_move_ends_at_the_policy_of_any_kind(run, adapter, kind):
+    """With nearly all of its share the reference is the policy after the step, which is not the one before."""
+    options = {"tokens": {"trainable_token_indices": [262, 265, 288]}} | KINDS
+    settings = {"reference_every": 1, "reference_mix": 1 - 1e-9, "learning_rate": 2e-2, "callbacks": [keeps := Keeps()]}
+    result = run(model=adapter(**options[kind]), **settings)
+    before, after = keeps.seen
+    torch.testing.assert_close(logits(result.reference.model), after, rtol=1e-4, atol=1e-4)
+    assert (after - before).abs().max() > 0.05
+
+
+def test_what_has_no_mean_is_refused(run, adapter, tiny_tokenizer, tmp_path):
+    with pytest.raises(InputError, match=r"no mean of the policy's adapter.*no bias"):
+        run(model=adapter(lora_bias=True), reference_every=1, reference_mix=0.5)
+    name = str(tmp_path / "tied")
+    tiny_llama(len(tiny_tokenizer), tie_word_embeddings=True).save_pretrained(name)
+    tiny_tokenizer.save_pretrained(name)
+    with pytest.raises(InputError, match="two layers that share their weight"):
+        run(model=name, lora_target_modules="q_proj,lm_head", reference_every=1, reference_mix=0.5)

@@ -7,11 +7,13 @@ Learn Your Reference Model for Real Good Alignment (TR-DPO), A. Gorbatovski, B. 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import TrainerCallback
 
 from penchant.errors import InputError
@@ -44,7 +46,7 @@ class MovingReference(TrainerCallback):
             self.reference: Reference = OtherAdapter(model, copy_adapter(model), words + "the policy before training")
         else:
             frozen = copy.deepcopy(model)
-            frozen = frozen.merge_and_unload() if adapted else frozen
+            frozen = _whole(frozen) if adapted else frozen
             frozen.requires_grad_(False).eval()
             self.reference = FrozenCopy(frozen, words + "a copy of the policy before training, a second model")
 
@@ -59,16 +61,21 @@ class MovingReference(TrainerCallback):
         if isinstance(self.reference, OtherAdapter):
             write_adapter(self.policy, adapter_weights(self.policy, self.policy.active_adapters[0]))
             return
-        target = self.reference.model
-        parameters = dict(base_model(self.policy).named_parameters())
-        for name, old in target.named_parameters():
-            new = parameters.get(name)
-            if new is not None:  # an adapted layer's weight goes by another name, and is mixed below
-                old.lerp_(new, self.mix)
-        for name, layer in base_model(self.policy).named_modules():
-            if hasattr(layer, "get_delta_weight") and hasattr(layer, "base_layer"):
-                merged = layer.base_layer.weight + layer.get_delta_weight(layer.active_adapters[0])
-                target.get_submodule(name).weight.lerp_(merged.to(target.dtype), self.mix)
+        for old, new in self._pairs():
+            old.lerp_(new.to(old), self.mix)
+
+    def _pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each weight of the second model with the policy's own in its place, the adapter merged layer by layer."""
+        theirs, done = dict(self.reference.model.named_modules()), set()
+        for name, module in base_model(self.policy).named_modules():
+            if name in theirs:
+                whole = _merged(module)
+                below = whole is not module
+                pairs = zip(theirs[name].parameters(recurse=below), whole.parameters(recurse=below), strict=True)
+                for old, new in pairs:
+                    if id(old) not in done:  # a weight that two layers share is met twice
+                        done.add(id(old))
+                        yield old, new
 
     def save(self, folder: str | Path) -> None:
         """The reference's weights and the number of moves, in one file."""
@@ -99,3 +106,32 @@ class MovingReference(TrainerCallback):
             return adapter_weights(self.policy, self.reference.adapter)
         state: dict[str, Any] = self.reference.model.state_dict()
         return state
+
+
+def _whole(model: Any) -> Any:
+    """A model with its adapter merged.
+
+    Raises:
+        InputError: if it cannot be: a bias into a layer that has none, or one of two layers that share their weight.
+    """
+    fix = "Leave reference_mix out: the reference then becomes the policy, as a copy of its adapter"
+    ends = base_model(model).get_input_embeddings(), base_model(model).get_output_embeddings()
+    if ends[0].weight is ends[1].weight and any(hasattr(end, "lora_dropout") for end in ends):
+        raise InputError("the adapter is on one of two layers that share their weight, and no mean is both", fix=fix)
+    try:
+        return model.merge_and_unload()
+    except (NotImplementedError, RuntimeError, ValueError) as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"no mean of the policy's adapter can be taken: {cause}", fix=fix) from error
+
+
+def _merged(module: Any) -> Any:
+    """What PEFT puts in an adapted layer's place when it merges the adapter; any other module as it is."""
+    if hasattr(module, "unload_and_optionally_merge_module"):
+        wrapper = copy.deepcopy(module)
+        return wrapper.unload_and_optionally_merge_module(merge=True, safe_merge=False, adapter_names=None)
+    if hasattr(module, "base_layer"):
+        layer = copy.deepcopy(module)
+        layer.merge()
+        return layer.get_base_layer()
+    return module
