@@ -283,6 +283,40 @@ def test_dropout_that_is_wanted_is_caught_before_the_first_step(run, opt_folder)
         run(model=str(opt_folder), disable_dropout=False)
 
 
+@pytest.fixture
+def falcon_folder(tiny_tokenizer, tmp_path):
+    """Falcon drops out by a rate that it reads from its settings in the forward pass."""
+    from transformers import FalconConfig, FalconForCausalLM
+
+    folder = tmp_path / "falcon"
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": len(tiny_tokenizer)}
+    FalconForCausalLM(FalconConfig(hidden_dropout=0.2, **sizes)).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("options", [{"method": "simpo"}, {"reference": "falcon"}, {"reference": "none"}])
+def test_dropout_that_no_layer_holds_is_caught_without_a_reference_like_the_policy(run, falcon_folder, options):
+    if options.get("reference") == "falcon":
+        options = {"reference": str(falcon_folder)}
+    with pytest.raises(InputError, match="other log-probs each time"):
+        run(model=str(falcon_folder), lora_target_modules="query_key_value", **options)
+
+
+def test_dropout_that_is_wanted_trains_without_a_reference(run, opt_folder):
+    run(model=str(opt_folder), method="simpo", disable_dropout=False, max_steps=1)
+
+
+def test_a_store_is_filled_without_dropout(falcon_folder):
+    from penchant.logps import Engine
+    from penchant.models import load_model
+    from penchant.training.stored import computed
+
+    model = load_model(str(falcon_folder)).model.train()
+    first, again = (list(computed(model, Engine(), [([5, 6], [[7, 8, 9]])], "cpu", 64)) for _ in range(2))
+    assert first == again
+
+
 def test_weights_that_are_missing_are_an_error(run, tiny_model_folder, tmp_path):
     import shutil
 

@@ -95,11 +95,20 @@ class Recorder:
         own, reference = self.ref_logps(batch).view(-1, 2).unbind(1)
         return own, reference
 
+    @torch.no_grad()
     def gap(self, model: Any, rows: Rows) -> float:
         """Most nats by which policy and reference differ on the rows' first answers."""
-        batch = self.lay_out([(row.prompt_ids, row.answers[:1]) for row in rows])
-        with torch.no_grad():
-            return float((self.logps(model, batch) - self.ref_logps(batch)).abs().max())
+        batch = self._first(rows)
+        return float((self.logps(model, batch) - self.ref_logps(batch)).abs().max())
+
+    @torch.no_grad()
+    def unrest(self, model: Any, rows: Rows) -> float:
+        """Most nats by which the policy differs from itself, asked twice, on the rows' first answers."""
+        batch = self._first(rows)
+        return float((self.logps(model, batch) - self.logps(model, batch)).abs().max())
+
+    def _first(self, rows: Rows) -> Batch:
+        return self.lay_out([(row.prompt_ids, row.answers[:1]) for row in rows])
 
     def lay_out(self, groups: list[Group]) -> Batch:
         return self.engine.lay_out(groups, self.device)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penchant.training.trainer import PreferenceTrainer
 
 AGREEMENT = 1e-3
+_DROPS_OUT = "The model may apply dropout inside its forward pass (set its dropout to 0 in config.json)"
 
 
 def make_reference(trainer: PreferenceTrainer, rows: Iterable[Any]) -> Reference:
@@ -146,28 +147,33 @@ def step_zero_gap(trainer: PreferenceTrainer, rows: list[Any]) -> float:
     """The largest difference between policy and reference log-probs of a few answers, in training mode; nats.
 
     Raises:
-        InputError: if the reference is meant to be the policy before training and is not, with the likely cause.
+        InputError: if the reference is meant to be the policy before training and is not, with the likely cause; where
+            it is not meant to be, or there is none, if the policy gives other log-probs each time.
     """
     reference = trainer.reference
-    if reference is None or isinstance(reference, Uniform):
-        return 0.0
+    compared = reference is not None and not isinstance(reference, Uniform)
+    alike = compared and (trainer.args.reference == "initial" or trainer.args.reference.startswith("store:"))
     trainer.model.train()
     for name, module in trainer.model.named_modules():
         if ".lora_dropout" in name:
             module.eval()  # an adapter's own dropout is no difference between two models
-    gaps = []
-    for part in trainer._cut(rows):
-        with trainer._engaged():
-            gaps.append(trainer.recorder.gap(trainer.model, part))
+    parts, recorder = trainer._cut(rows), trainer.recorder
+    with trainer._engaged():
+        gap = _most(recorder.gap(trainer.model, part) for part in parts) if compared else 0.0
+        own = 0.0 if alike else _most(recorder.unrest(trainer.model, part) for part in parts)
     trainer.model.train()
-    gap = float(torch.tensor(gaps).max())  # NaN where one is
-    alike = trainer.args.reference == "initial" or trainer.args.reference.startswith("store:")
     if alike and not gap <= AGREEMENT:
         raise InputError(
             "policy and reference disagree before the first step, so margins would not start at 0",
             where=rows[0].source,
             got=f"{gap:.3g} nats apart; the reference is {reference.description}",
-            fix="The model may apply dropout inside its forward pass (set its dropout to 0 in config.json); a "
-            "reference that is meant to be another model is named with --reference",
+            fix=f"{_DROPS_OUT}; a reference that is meant to be another model is named with --reference",
         )
+    if trainer.args.disable_dropout and not own <= AGREEMENT:
+        problem = "the policy gives the same answers other log-probs each time, so that a step would depend on its cut"
+        raise InputError(problem, where=rows[0].source, got=f"{own:.3g} nats apart", fix=_DROPS_OUT)
     return gap
+
+
+def _most(gaps: Iterable[float]) -> float:
+    return float(torch.tensor(list(gaps)).max())  # NaN where one is

@@ -97,7 +97,7 @@ def fill_from_files(
         encoded = encode(rows.rows, PromptStyle.of(loaded.tokenizer, chat_template), settings)
         yield "tokens     " + "; ".join(encoded.report(settings))
         disable_dropout(loaded.model)
-        engine = choose_engine(loaded.model.to(device).train(), loaded.tokenizer.pad_token_id, asked=asked)
+        engine = choose_engine(loaded.model.to(device).eval(), loaded.tokenizer.pad_token_id, asked=asked)
         yield f"engine     {engine.description}"
         kept = ReferenceStore(store, Source.of(loaded.model, engine), {"model": loaded.name})
         groups = all_groups(encoded.rows)
@@ -172,7 +172,8 @@ def owner(group: Group, processes: int) -> int:
 def computed(
     model: Any, engine: Engine, groups: Sequence[Group], device: Any, max_tokens: int
 ) -> Iterator[tuple[Group, list[list[float]]]]:
-    """Each group with its answers' token log-probs in nats, long groups last."""
+    """Each group with its answers' token log-probs in nats, long groups last, without dropout of any kind."""
+    model.eval()
     for places in passes(groups, max_tokens=max_tokens, packed=engine.packed):
         part = [groups[place] for place in places]
         batch = engine.lay_out(part, device)
