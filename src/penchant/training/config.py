@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from transformers import TrainingArguments
 from penchant.errors import InputError, shorten
 from penchant.logps import check_engine
 from penchant.objectives import Method, get_method
-from penchant.training.hub import check_hub
 from penchant.training.inputs import check_trainable
 from penchant.training.margins import objection
 from penchant.training.memory import parse_memory
@@ -23,20 +21,8 @@ from penchant.training.presets import preset_learning_rate
 from penchant.training.reference_choice import check_choice
 from penchant.training.sharding import asked_for, check_sharding
 from penchant.training.statistics import asked_of_tokens, needs_distribution
+from penchant.training.unsupported import check_supported
 from penchant.training.zero import check_zero, settle_zero
-
-_REFUSED = {
-    "label_smoothing_factor": "it smooths next-token labels; preference labels are smoothed by --label-smoothing",
-    "neftune_noise_alpha": "noise in the embeddings would make policy and reference differ before the first step",
-    "auto_find_batch_size": "--batch-size is exact here; lower --micro-batch-tokens to save memory",
-    "torch_compile_backend": "inductor is taken: give --torch-compile true alone",
-    "torch_compile_mode": "the default is taken: give --torch-compile true alone",
-    "include_num_input_tokens_seen": "tokens are not counted by transformers' rule here",
-    "batch_eval_metrics": "evaluation computes its own metrics",
-    "include_for_metrics": "evaluation computes its own metrics",
-    "prediction_loss_only": "evaluation computes its own metrics",
-}
-
 
 DEFAULT_TOKENS = 1024
 """Tokens at once where nothing is given and nothing was measured."""
@@ -188,7 +174,7 @@ class PreferenceConfig(TrainingArguments):
                 f"{self.n_gpu} GPUs are visible to one process",
                 fix="Start with accelerate launch -m penchant train ...",
             )
-        self._refuse_unsupported()
+        check_supported(self)
         check_choice(self)
         self._check_distribution(method)
 
@@ -293,17 +279,6 @@ class PreferenceConfig(TrainingArguments):
         elif self.micro_batch_tokens is None and self.device.type == "cuda" and not (self.deepspeed or asked_for(self)):
             self.memory = "auto"
         self.micro_batch_tokens = self.micro_batch_tokens or DEFAULT_TOKENS
-
-    def _refuse_unsupported(self) -> None:
-        defaults = {f.name: f.default for f in dataclasses.fields(TrainingArguments)}
-        defaults["include_num_input_tokens_seen"] = "no"
-        for name, reason in _REFUSED.items():
-            if getattr(self, name) not in (defaults[name], None, [], "", False):
-                raise InputError(f"{name} is not supported", got=shorten(getattr(self, name)), fix=reason.capitalize())
-        check_hub(self)
-        if str(self.train_sampling_strategy) not in ("random", "sequential"):
-            got = str(self.train_sampling_strategy)
-            raise InputError("train_sampling_strategy must be random or sequential", got=got)
 
     @classmethod
     def from_trl(cls, config: Any = None, *, kind: str | None = None, **settings: Any) -> PreferenceConfig:

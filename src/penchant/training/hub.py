@@ -38,18 +38,27 @@ def check_hub(config: Any) -> None:
     huggingface_hub finds.
 
     Raises:
-        InputError: if checkpoints are to be pushed, or a token is given.
+        InputError: if checkpoints are to be pushed, a token is given, or nothing is pushed and the settings say how.
     """
     if config.hub_token is not None:
         what = "a token among the settings would be written into the run's folder, and pushed with it"
         raise InputError(what, where="hub_token", fix="Log in with hf auth login, or set HF_TOKEN")
     if not config.push_to_hub:
+        _refuse_idle(config)
         return
     asked = HubStrategy(config.hub_strategy)
     if asked not in (HubStrategy.END, HubStrategy.EVERY_SAVE):  # the second is transformers' default
         what, got = "a run is pushed once, when it has ended", f"hub_strategy {asked.value}"
         raise InputError(what, got=got, fix="Leave it out")
     config.hub_strategy = HubStrategy.END
+
+
+def _refuse_idle(config: Any) -> None:
+    idle = [name for name in ("hub_model_id", "hub_revision") if getattr(config, name) is not None]
+    idle += ["hub_private_repo"] if config.hub_private_repo is not None and "trackio" not in config.report_to else []
+    idle += ["hub_strategy"] if config.hub_strategy is not HubStrategy.EVERY_SAVE else []
+    if idle:
+        raise InputError(f"{idle[0]} has no effect", fix="Give --push-to-hub true with it, or leave it out")
 
 
 def repository(config: PreferenceConfig) -> str:

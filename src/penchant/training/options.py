@@ -71,6 +71,10 @@ FIXED_ON_RESUME = (
 """What a resumed run may not change: it would no longer be the run that its folder describes."""
 
 _COVERED = ("method", "constants", "per_device_train_batch_size", "gradient_accumulation_steps")
+_OF_EVALUATION = (
+    *("eval_steps", "eval_strategy", "eval_on_start", "eval_delay", "do_eval"),
+    *("per_device_eval_batch_size", "metric_for_best_model"),
+)
 _ADAPTER_ONLY = ("lora_r", "lora_alpha", "lora_dropout", "lora_layers", "lora_target_modules")
 
 
@@ -110,12 +114,10 @@ def make_config(
         InputError: if an option is wrong, or transformers refuses them together.
     """
     settings = split_options(options)
-    asked = [
-        name for name in ("eval_steps", "eval_strategy", "eval_on_start") if settings.get(name) not in (None, "no")
-    ]
+    asked = [name for name in _OF_EVALUATION if settings.get(name) not in (None, "no", False, 0)]
     if evaluates:
         settings = {"eval_strategy": "steps" if "eval_steps" in settings else "epoch"} | settings
-    elif any(settings[name] for name in asked):
+    elif asked:
         raise InputError(f"{asked[0]} is given, but no evaluation data", fix="Give --eval-data or --eval-split")
     try:
         return PreferenceConfig(output_dir=str(folder), method=method, **settings)
