@@ -104,6 +104,16 @@ def test_a_last_step_that_does_not_divide(method, lora, rows, tiny_model_folder,
                 assert line[name] == pytest.approx(alone[name], rel=1e-4, abs=1e-6), name
 
 
+@pytest.mark.slow
+def test_the_run_s_mean_loss_counts_the_steps_after_the_last_line_on_all_processes(
+    tiny_model_folder, data_of, tmp_path
+):
+    settings = {"model": str(tiny_model_folder), "data": data_of("dpo", 24), "logging_steps": 4} | COMMON
+    one = penchant.train(**settings, output_dir=tmp_path / "one", use_cpu=True)
+    line = on_two(settings, tmp_path / "two")[-1]
+    assert line["train_loss"] == pytest.approx(one.history[-1]["train_loss"], rel=1e-4)
+
+
 @pytest.mark.parametrize(("left", "own"), [(5, (4, 1)), (1, (1, 0)), (7, (4, 3)), (0, (4, 4)), (4, (4, 0))])
 def test_rows_that_fill_up_a_last_step_are_marked(left, own):
     rows = [TokenPair([1], [2], [3], f"row {number}") for number in range(4)]

@@ -139,6 +139,14 @@ def test_a_resumed_run_may_not_become_another(run):
     assert steps.count(4) == 1
 
 
+def test_a_run_resumed_at_its_end_logs_no_loss_of_no_steps(run):
+    run(folder="parts", max_steps=2, save_steps=2)
+    result = run(folder="parts", max_steps=2, save_steps=2, resume=True)
+    lines = (result.output_dir / "log.jsonl").read_text().splitlines()
+    assert "Infinity" not in "".join(lines)
+    assert "train_runtime" in json.loads(lines[-1])
+
+
 def test_a_run_of_an_earlier_version_goes_on_with_the_defaults_of_what_came_later(run):
     config = run(folder="parts", max_steps=2, save_steps=1, callbacks=[StopAt(1)]).output_dir / "config.yaml"
     written = config.read_text()
@@ -175,6 +183,15 @@ def test_answers_of_one_kind_are_pointed_out(run, tmp_path, capsys):
 def test_evaluation_reaches_the_console(run, capsys):
     run(eval_split=0.25)
     assert "evaluated  at step 3  loss" in capsys.readouterr().out
+
+
+def test_rows_that_training_drops_are_evaluated(run, tmp_path):
+    held_out = str(write_jsonl(tmp_path / "held-out.jsonl", pair_rows(7)))
+    given = {"eval_data": held_out, "max_steps": 1}
+    found = [
+        run(folder=f"drop-{drop}", dataloader_drop_last=drop, **given).metrics["eval_loss"] for drop in (True, False)
+    ]
+    assert found[0] == found[1]
 
 
 def test_merged_adapter_trains_in_full(run):

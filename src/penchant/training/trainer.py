@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,11 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
-from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor
-from torch.utils.data import SequentialSampler
 from transformers.trainer_utils import EvalLoopOutput
 
 from penchant.diagnostics import Measures, answer_rewards, measures_of, watched
@@ -27,23 +25,22 @@ from penchant.training.alarms import Alarms
 from penchant.training.checkpointing import checkpoint_activations
 from penchant.training.config import PreferenceConfig
 from penchant.training.coupling import gathered, joined, leaves, slopes, spread
-from penchant.training.fillers import marked, weights_of
+from penchant.training.fillers import weights_of
 from penchant.training.inputs import KEPT_BY_THE_LOOP
+from penchant.training.loading import LoadingTrainer
 from penchant.training.margins import led
 from penchant.training.meter import Meter, catenated
-from penchant.training.microbatch import cut, positions
+from penchant.training.microbatch import cut
 from penchant.training.moving import MovingReference
 from penchant.training.non_finite import NonFinite
-from penchant.training.order import SharedOrder
 from penchant.training.recorder import Recorder, Rows
 from penchant.training.references import make_reference, step_zero_gap
 from penchant.training.running import Kept, Running
 from penchant.training.schedule import risen
-from penchant.training.sharing import SharingTrainer
 from penchant.training.statistics import asked_of_tokens
 
 
-class PreferenceTrainer(SharingTrainer):
+class PreferenceTrainer(LoadingTrainer):
     """Trains a model on token pairs (or labelled answers) with a method of the catalogue.
 
     One batch of the data loader is this process's share of one optimiser step. It is cut into micro-batches here, and
@@ -63,6 +60,8 @@ class PreferenceTrainer(SharingTrainer):
         evaluated: Rows and log-probs of the last evaluation, this process's share.
         recomputes: Whether activations are made again in the backward pass.
     """
+
+    _tr_loss: Tensor  # transformers' own
 
     def __init__(
         self,
@@ -119,7 +118,7 @@ class PreferenceTrainer(SharingTrainer):
     def training_step(self, model: Any, inputs: dict[str, Rows], num_items_in_batch: Any = None) -> Tensor:
         """Backward through one optimiser step's rows; returns this process's part of the step's mean loss."""
         model.train()
-        rows = self._marked(inputs["rows"], self.train_dataset)
+        rows = self._marked(inputs["rows"], 0 if self.args.dataloader_drop_last else len(self.train_dataset))
         count = self._over_processes(self._weights(rows).sum())
         parts = self._cut(rows)
         self.step_meter = Meter()
@@ -220,7 +219,7 @@ class PreferenceTrainer(SharingTrainer):
         model = self._wrap_model(self.model, training=False)
         model.eval()
         meter, self.evaluated = Meter(), []
-        batches = [self._marked(inputs["rows"], dataloader.dataset) for inputs in dataloader]
+        batches = [self._marked(inputs["rows"], len(dataloader.dataset)) for inputs in dataloader]
         cuts = [self._cut(rows) for rows in batches]
         with torch.no_grad(), self._engaged():
             records = self._records(model, [part for parts in cuts for part in parts])
@@ -260,12 +259,18 @@ class PreferenceTrainer(SharingTrainer):
         """Add the metrics gathered since the last log to a training log line."""
         if "train_loss" in logs:
             steps = self.state.global_step - self._initial_global_step
-            logs = logs | {"train_loss": self.non_finite.run_loss(logs["train_loss"], steps)}
+            mean = self.non_finite.run_loss(logs.pop("train_loss"), steps)
+            logs |= {"train_loss": mean} if math.isfinite(mean) else {}  # none: no step was taken, or all left out
         if "loss" in logs:
             logs = logs | {"loss": self.non_finite.line_loss(logs["loss"])} | self.meter.take(self.accelerator)
             self.running.pull = self.running.pull or logs.get("watch/pull")
             logs |= {"beta": self.constants["beta"]} if self.args.beta_end is not None else {}
         super().log(logs, start_time)
+
+    def _finalize_training(self, *args: Any) -> Any:
+        """transformers adds the losses since the last log line as this process has them: each has its part."""
+        self._tr_loss = self.accelerator.reduce(self._tr_loss, reduction="mean")
+        return super()._finalize_training(*args)
 
     def check_reference(self, rows: Sequence[Any]) -> float:
         """How far policy and reference are apart before the first step, see :func:`step_zero_gap`; nats."""
@@ -360,33 +365,12 @@ class PreferenceTrainer(SharingTrainer):
         counts = self.accelerator.gather(torch.tensor([len(parts)], device=self.args.device))
         return cut(rows, **limits, packed=self.engine.packed, least=int(counts.max()))
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        """transformers' order of the rows; over several processes, each step shared out by length."""
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        if self.accelerator.num_processes == 1:
-            return super()._get_train_sampler(rows)
-        shuffled = str(self.args.train_sampling_strategy) == "random"
-        # accelerate's own order on one process
-        inner = SeedableRandomSampler(rows, data_seed=self.args.data_seed) if shuffled else SequentialSampler(rows)
-        sizes = np.fromiter(map(positions, rows), np.int32, len(rows))
-        return SharedOrder(inner, sizes, self.args.batch_size, self.accelerator.num_processes)
-
     def _weights(self, rows: Rows) -> Tensor:
         return weights_of(rows, self.args.device)
-
-    def _marked(self, rows: Rows, dataset: Any) -> Rows:
-        return marked(rows, self.accelerator, 0 if self.args.dataloader_drop_last else len(dataset))
 
     def _over_processes(self, value: Tensor) -> Tensor:
         reduced: Tensor = self.accelerator.reduce(value, reduction="sum")
         return reduced
-
-    def _prepare_inputs(self, inputs: dict[str, Rows]) -> dict[str, Rows]:
-        return inputs
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: the Trainer's estimate assumes padded next-token batches."""
-        return 0
 
     def _kept(self) -> list[Kept]:
         """What a checkpoint takes along beside transformers' own files."""
