@@ -250,6 +250,15 @@ def test_stages_take_the_model_before_as_start_and_reference(run, tiny_model_fol
     assert torch.equal(logits(again.model), logits(two.model))
 
 
+def test_finished_stages_are_not_resumed(tmp_path):
+    parts = [str(tmp_path / f"{number}.jsonl") for number in (1, 2)]
+    for number in (1, 2):
+        (tmp_path / "sdpo" / f"stage-{number}").mkdir(parents=True)
+        (tmp_path / "sdpo" / f"stage-{number}" / "README.md").write_text("")
+    with pytest.raises(InputError, match=r"all stages are finished.*The result is in .*stage-2"):
+        train_in_stages(model="m", data=parts, output_dir=tmp_path / "sdpo", resume=True)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

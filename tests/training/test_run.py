@@ -13,6 +13,7 @@ import penchant
 from penchant.errors import InputError
 from penchant.objectives import METHODS
 from penchant.report.read import read_run
+from penchant.training.run_folder import check_same
 
 
 @pytest.fixture
@@ -137,6 +138,49 @@ def test_a_resumed_run_may_not_become_another(run):
     steps = [json.loads(line)["step"] for line in (result.output_dir / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
     assert steps.count(4) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optim": "sgd"},
+        {"lr_scheduler_type": "linear"},
+        {"warmup_steps": 0},
+        {"weight_decay": 0.1},
+        {"adam_beta2": 0.9},
+        {"max_grad_norm": 0.1},
+        {"data_seed": 3},
+        {"train_sampling_strategy": "sequential"},
+        {"disable_dropout": False},
+        {"dataloader_drop_last": True},
+    ],
+)
+def test_a_resumed_run_keeps_its_optimiser_schedule_and_order(begun, change):
+    for before, after in ((change, {}), ({}, change)):
+        with pytest.raises(InputError, match=f"^.*{next(iter(change))} differs from the run that is resumed"):
+            check_same(begun(before), after)
+    check_same(begun(change), change)
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A run folder that holds options."""
+
+    def begun(options):
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(options))
+        return tmp_path
+
+    return begun
+
+
+def test_a_run_that_goes_further_says_so_in_its_config(run):
+    first = run(folder="parts", num_train_epochs=1, save_steps=3)
+    before = yaml.safe_load((first.output_dir / "config.yaml").read_text())
+    assert before["num_train_epochs"] == 1
+    for further in ({"num_train_epochs": 2}, {"max_steps": 7}):
+        run(folder="parts", save_steps=3, resume=True, **further)
+        after = yaml.safe_load((first.output_dir / "config.yaml").read_text())
+        assert after == before | {"num_train_epochs": 1} | further
 
 
 def test_a_run_resumed_at_its_end_logs_no_loss_of_no_steps(run):

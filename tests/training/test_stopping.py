@@ -287,6 +287,17 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_again(saved, tmp_path,
     assert [step for step, _ in losses(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_checkpoint_of_the_model_alone_is_told_as_such(settings, tmp_path):
+    for turn in (False, True):
+        given = settings | {"save_only_model": True, "max_steps": 2, "resume": turn, "output_dir": tmp_path / "run"}
+        if turn:
+            (tmp_path / "run" / "README.md").unlink()
+            with pytest.raises(InputError, match=r"no optimiser state \(save_only_model\).*--model .*checkpoint-2"):
+                penchant.train(**given)
+        else:
+            penchant.train(**given)
+
+
 def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(saved, tmp_path, monkeypatch):
     """No file may grow beyond a limit that the optimiser's state exceeds, as when a disk fills up."""
     shutil.rmtree(tmp_path / "run" / "checkpoint-6")

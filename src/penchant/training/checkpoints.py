@@ -13,6 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from penchant.errors import InputError
+from penchant.training.running import FILE
 from penchant.whole import write_whole
 
 SEAL = "checkpoint.json"
@@ -61,6 +62,20 @@ def latest_whole(folder: Path, say: Callable[[str], None]) -> Path | None:
             return path
         say(f"resume     {path.name} is passed over: {why}")
     return None
+
+
+def check_state(checkpoint: Path) -> None:
+    """See that a checkpoint holds what a run goes on from beside the model.
+
+    Raises:
+        InputError: if it was saved with ``save_only_model``.
+    """
+    if not (checkpoint / FILE).is_file():
+        what = (
+            "the checkpoint holds the model alone, no optimiser state (save_only_model): no run goes on from it"
+        )
+        fix = f"Start a new run from it: --model {checkpoint} and another --output-dir"
+        raise InputError(what, where=str(checkpoint), fix=fix)
 
 
 def remove_after(folder: Path, kept: Path | None) -> None:

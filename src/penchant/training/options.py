@@ -65,10 +65,16 @@ FIXED_ON_RESUME = (
     *("lora_r", "lora_alpha", "lora_dropout", "lora_layers", "lora_target_modules", "max_length", "seed", "truncation"),
     *("z_ref", "length_normalize", "weighted", "margins", "beta_end", "turns"),
     *("reference", "reference_bits", "reference_every", "reference_mix"),
+    *("optim", "optim_args", "optim_target_modules", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"),
+    *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "disable_dropout", "bf16", "fp16"),
+    *("data_seed", "train_sampling_strategy", "dataloader_drop_last"),
     *map(shown, CONSTANTS),
     *(set(CHOICES) - {"reduction"}),
 )
 """What a resumed run may not change: it would no longer be the run that its folder describes."""
+
+LENGTH = ("num_train_epochs", "max_steps")
+"""What it may change and its folder then says: how far it goes."""
 
 _COVERED = ("method", "constants", "per_device_train_batch_size", "gradient_accumulation_steps")
 _OF_EVALUATION = (

@@ -25,7 +25,7 @@ from penchant.tokens import PromptStyle
 from penchant.training import zero
 from penchant.training.adapters import add_adapter, beside_experts, continued, shown_layers
 from penchant.training.alarms import Alarms
-from penchant.training.checkpoints import disk_errors, latest_whole
+from penchant.training.checkpoints import check_state, disk_errors, latest_whole
 from penchant.training.class_weights import weight_report
 from penchant.training.config import PreferenceConfig
 from penchant.training.facts import RunRecord
@@ -41,7 +41,7 @@ from penchant.training.presets import outside
 from penchant.training.progress import ProgressBar
 from penchant.training.reading import encode_rows, read_rows_for, split
 from penchant.training.references import AGREEMENT
-from penchant.training.run_folder import JsonLog, check_free, check_same, created, write_card, write_start
+from penchant.training.run_folder import JsonLog, check_free, check_same, created, note_length, write_card, write_start
 from penchant.training.session import clear_after, last_metrics, results, saved_history, train_from
 from penchant.training.sharding import check_checkpoint, description, whole_loading
 from penchant.training.show import show_first
@@ -149,8 +149,8 @@ def train(
             facts |= {"noise": str(noise)} if noise else {}
         facts = {"base model": loaded.description, "data": read} | facts
         command = command or f"penchant.train({', '.join(f'{n}={v!r}' for n, v in request.items())})"
-        if trainer.is_world_process_zero() and not resume:
-            write_start(folder, config, request, command)
+        if trainer.is_world_process_zero():
+            note_length(folder, request) if resume else write_start(folder, config, request, command)
         kept = RunRecord(trainer, folder, train_rows, eval_rows)
         kept.begin(facts, command, noise, examined)
         if resume:
@@ -174,6 +174,7 @@ def _going_on(
     if checkpoint is None:
         say("resume     there is no whole checkpoint yet: the run begins again")
         return None
+    check_state(checkpoint)
     check_checkpoint(checkpoint, config)
     say(f"resume     going on from {checkpoint.name}")
     return checkpoint

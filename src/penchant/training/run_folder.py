@@ -22,7 +22,7 @@ from penchant.objectives import Method
 from penchant.objectives.catalogue import MEANING, mark, shown
 from penchant.training.checkpoints import checkpoints
 from penchant.training.config import PreferenceConfig
-from penchant.training.options import FIXED_ON_RESUME
+from penchant.training.options import FIXED_ON_RESUME, LENGTH
 from penchant.whole import write_whole
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy")
@@ -110,6 +110,16 @@ def write_start(folder: Path, config: PreferenceConfig, options: Mapping[str, An
         "training_arguments": _plain(config.to_dict()),
     }
     write_whole(folder / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+
+def note_length(folder: Path, options: Mapping[str, Any]) -> None:
+    """Write into the options how far a resumed run goes, where that is not what they say."""
+    path, asked = folder / "config.yaml", _plain(options)
+    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    after = {name: value for name, value in before.items() if name not in LENGTH}
+    after |= {name: asked[name] for name in LENGTH if name in asked}
+    if after != before:
+        write_whole(path, yaml.safe_dump(after, sort_keys=False, allow_unicode=True))
 
 
 def write_card(folder: Path, method: Method, config: PreferenceConfig, facts: Mapping[str, str], command: str) -> None:

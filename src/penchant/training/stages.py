@@ -27,20 +27,27 @@ def train_in_stages(
         **options: As for :func:`penchant.train`.
 
     Raises:
-        InputError: if there are fewer than two files, or a stage's settings are wrong.
+        InputError: if there are fewer than two files, all stages are finished, or a stage's settings are wrong.
     """
     if isinstance(data, str | Path) or len(data) < 2:
         raise InputError("stages need a data file for each, at least two", got=shorten(data))
     if options.get("reference", "initial") != "initial":
         raise InputError("each stage is compared with the model it starts from", got=shorten(options["reference"]))
+    folders = [Path(output_dir, f"stage-{number}") for number in range(1, len(data) + 1)]
+    if resume and all(map(_finished, folders)):
+        raise InputError("all stages are finished", where=str(output_dir), fix=f"The result is in {folders[-1]}")
     result: TrainResult | None = None
-    for number, part in enumerate(data, 1):
-        folder = Path(output_dir, f"stage-{number}")
-        if resume and (folder / "README.md").exists() and number < len(data):
+    for part, folder in zip(data, folders, strict=True):
+        if resume and result is None and _finished(folder):
             model = str(folder)
             continue
         going_on = resume and folder.exists()
         result = train(model=model, data=str(part), output_dir=folder, resume=going_on, **options)
         model = str(folder)
-    assert result is not None, "the last stage always runs"
+    assert result is not None, "one stage is not finished, or none is resumed"
     return result
+
+
+def _finished(folder: Path) -> bool:
+    """Whether a stage came to its end, where the card is written."""
+    return (folder / "README.md").exists()
