@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 import penchant
 from penchant.errors import InputError
 from penchant.objectives import get_method
-from penchant.training import PreferenceConfig
+from penchant.training import PreferenceConfig, from_trl
 from penchant.training.from_trl import translate
 
 
@@ -33,6 +34,14 @@ def test_a_dpo_file_becomes_the_same_step(tmp_path):
         ("cpo", {"loss_type": "simpo", "cpo_alpha": 0.0, "simpo_gamma": 0.7}, "simpo", {"beta": 0.1, "gamma": 0.7}),
         ("cpo", {"loss_type": "simpo", "beta": 2.0}, "simpo(beta=2.0) + 1*nll", {}),
         ("orpo", {"beta": 0.2}, "orpo", {"lambda": 0.2}),
+        ("dpo", {"loss_type": "robust"}, "robust_dpo", {"label_smoothing": 0.0}),
+        ("dpo", {"loss_type": "exo_pair", "label_smoothing": 1e-2}, "exo", {"epsilon": 1e-2}),
+        ("cpo", {"loss_type": "alphapo", "alpha": 0.1}, "alphapo", {"beta": 0.1, "gamma": 0.5, "alpha": 0.1}),
+        ("cpo", {"loss_type": "simpo", "cpo_alpha": 0.0, "alpha": 0.1}, "alphapo", {"gamma": 0.5, "alpha": 0.1}),
+        (
+            *("cpo", {"loss_type": "simpo", "alpha": 0.1}),
+            *("alphapo(beta=0.1, gamma=0.5, alpha=0.1) + 1*nll", {}),
+        ),
     ],
 )
 def test_losses_and_their_constants(kind, given, method, constants):
@@ -66,6 +75,9 @@ def test_what_has_no_counterpart_is_named_or_refused():
     for wrong in ({"ld_alpha": 0.5}, {"f_divergence_type": "js_divergence"}, {"use_weighting": True}):
         with pytest.raises(InputError, match="makes another loss and has no counterpart"):
             translate(wrong)
+    for kind, wrong in (("cpo", {"alpha": 0.5}), ("dpo", {"alpha": 0.5})):
+        with pytest.raises(InputError, match="alpha"):
+            translate(wrong, kind)
     with pytest.raises(InputError, match="loss_type 'aot'"):
         translate({"loss_type": "aot"})
 
@@ -76,6 +88,64 @@ def test_an_adapter_is_trained_where_trl_would():
         translate({"use_peft": True, "lora_target_modules": ["q_proj", "v_proj"]})[0]
         == (translate({"use_peft": True, "lora_target_modules": "q_proj,v_proj"})[0])
     )
+
+
+def test_an_adapter_is_trls_and_what_cannot_be_is_told():
+    """Settings and values of TRL 1.16's ModelConfig, whose lora_alpha does not follow lora_r."""
+    options, notes = translate({"use_peft": True, "lora_r": 64})
+    assert {name: options[name] for name in ("lora_r", "lora_alpha", "lora_dropout", "truncation", "dtype")} == {
+        "lora_r": 64,
+        "lora_alpha": 32,
+        "lora_dropout": 0.05,
+        "truncation": "keep_start",
+        "dtype": "float32",
+    }
+    told = " ".join(notes)
+    for words in ("lora_alpha=32", "lora_target_modules is left out", "bf16 is left out", "logging_steps is left out"):
+        assert words in told
+    assert "lora_alpha" not in translate({})[0]
+    assert "use_peft is left out" in " ".join(translate({"lora_r": 8})[1])
+    full = {"lora_target_modules": "q_proj", "bf16": True, "logging_steps": 1, "gradient_checkpointing": True}
+    assert "is left out:" not in " ".join(translate({"use_peft": True, **full})[1])
+
+
+def test_defaults_are_those_of_the_installed_trl():
+    """What is said to be TRL's is TRL's."""
+    trl = pytest.importorskip("trl")
+    usual = {field.name: field.default for kind in (trl.ModelConfig, trl.DPOConfig) for field in fields(kind)}
+    named = from_trl._DEFAULTS | from_trl._ADAPTER | from_trl._OTHER_ADAPTER
+    shown = {"truncation": "truncation_mode", "lora": "use_peft"}
+    for name, value in named.items():
+        assert usual[shown.get(name, name)] == value, name
+    assert (usual["logging_steps"], usual["gradient_checkpointing"], usual["bf16"]) == (10, True, None)
+    assert (usual["beta"], usual["label_smoothing"], usual["discopop_tau"]) == (0.1, 0.0, 0.05)
+
+
+def test_null_is_no_limit_or_a_default(tmp_path):
+    options, notes = translate(
+        {"max_length": None, "lora_target_modules": None, "dtype": None, "lr_scheduler_kwargs": None}
+    )
+    assert (options["max_length"], options["dtype"]) == (1_000_000, "auto")
+    assert {"lora_target_modules", "lr_scheduler_kwargs"} & set(options) == set()
+    assert "max_length is null, so no row is cut" in " ".join(notes)
+    assert PreferenceConfig.from_trl(max_length=None, output_dir=str(tmp_path), use_cpu=True).max_length == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"use_peft": True, "use_dora": True},
+        {"use_peft": True, "lora_modules_to_save": ["lm_head"]},
+        {"model_revision": "v2"},
+    ],
+)
+def test_another_adapter_is_refused(given):
+    with pytest.raises(InputError, match="makes another model and has no counterpart"):
+        translate(given)
+    options, _ = translate(
+        {"use_peft": True, "use_dora": False, "lora_task_type": "CAUSAL_LM", "model_revision": "main"}
+    )
+    assert {"use_dora", "lora_task_type", "model_revision"} & set(options) == set()
 
 
 def test_a_configuration_object(tmp_path):

@@ -71,9 +71,7 @@ def check_state(checkpoint: Path) -> None:
         InputError: if it was saved with ``save_only_model``.
     """
     if not (checkpoint / FILE).is_file():
-        what = (
-            "the checkpoint holds the model alone, no optimiser state (save_only_model): no run goes on from it"
-        )
+        what = "the checkpoint holds the model alone, no optimiser state (save_only_model): no run goes on from it"
         fix = f"Start a new run from it: --model {checkpoint} and another --output-dir"
         raise InputError(what, where=str(checkpoint), fix=fix)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from penchant.errors import InputError, shorten
 from penchant.objectives import METHODS
+from penchant.training.unsupported import REFUSED
 
 KINDS = ("dpo", "kto", "cpo", "orpo")
 
@@ -51,8 +52,22 @@ _DEFAULTS = {
     "lr_scheduler_type": "linear",
     "warmup_steps": 0.0,
     "per_device_train_batch_size": 8,
+    "truncation": "keep_start",
+    "dtype": "float32",
     "lora": False,
 }
+_ADAPTER = {"lora_r": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+_CONSTANTS = {"beta": 0.1, "gamma": 0.5, "tau": 0.05, "label_smoothing": 0.0} | dict.fromkeys(
+    ("desirable_weight", "undesirable_weight"), 1.0
+)
+_UNLIKE = {
+    "bf16": "TRL then computes in bfloat16 on weights of dtype; here all is computed in dtype (bf16: true does as TRL)",
+    "gradient_checkpointing": "TRL then makes activations again; here they are kept (activation_checkpointing: true)",
+    "logging_steps": "TRL then logs every 10 steps; here every step is logged",
+}
+"""Of what a file leaves out: where the default here stays, and why that is another."""
+
+_NO_LIMIT = 1_000_000
 _OTHER_LOSS = {
     "ld_alpha": None,
     "f_divergence_type": "reverse_kl",
@@ -60,7 +75,14 @@ _OTHER_LOSS = {
     "tpo_alpha": None,
     "tpo_l_gamma": None,
 }
-_LOSS_CONSTANTS = ("beta", "gamma", "tau", "label_smoothing", "alpha", "desirable_weight", "undesirable_weight")
+_OTHER_ADAPTER = {
+    "use_rslora": False,
+    "use_dora": False,
+    "lora_modules_to_save": None,
+    "lora_target_parameters": None,
+    "lora_task_type": "CAUSAL_LM",
+    "model_revision": "main",
+}
 _ENGINE = {
     "padding_free": "rows are packed wherever a check on the model allows it",
     "precompute_ref_batch_size": "micro_batch_tokens bounds every forward pass",
@@ -81,6 +103,13 @@ _ENGINE = {
     "dataset_config": "files are given one by one",
     "label_pad_token_id": "rows carry no labels",
     "is_encoder_decoder": "causal models only",
+    **dict.fromkeys(("bnb_4bit_quant_type", "use_bnb_nested_quant"), "weights are trained as they are"),
+    "bnb_4bit_quant_storage": "weights are trained as they are",
+    **{
+        name: REFUSED[name]
+        for name in ("liger_kernel_config", "torch_empty_cache_steps", "average_tokens_across_devices")
+    },
+    **{name: REFUSED[name] for name in ("remove_unused_columns", "dataloader_pin_memory", "eval_accumulation_steps")},
 }
 
 
@@ -97,30 +126,23 @@ def translate(given: Mapping[str, Any], kind: str | None = None) -> tuple[dict[s
     kind = kind or _kind(given)
     if kind not in KINDS:
         raise InputError(f"no TRL configuration {kind!r}", fix=f"Choose one of {', '.join(KINDS)}")
-    _refuse_other_losses(given)
+    _refuse_others(given)
     notes = [f"read as TRL's {kind.upper()}Config"]
-    options = {_RENAMED.get(name, name): value for name, value in given.items() if name not in _HANDLED}
+    handled = (*_HANDLED, "alpha") if kind == "cpo" else _HANDLED
+    options = {_RENAMED.get(name, name): value for name, value in given.items() if name not in handled}
     for name in [name for name in options if name in _ENGINE]:
         value = options.pop(name)
         if value not in (None, False):
             notes.append(f"{name} has no counterpart: {_ENGINE[name]}")
-    options |= _method(given, kind, notes) | _reference(given, notes)
-    if isinstance(options.get("lora_target_modules"), list | tuple):
-        options["lora_target_modules"] = ",".join(options["lora_target_modules"])
+    options = _settled(options, notes) | _method(given, kind, notes) | _reference(given, notes)
     if kind == "orpo":
         options["lambda"] = options.pop("beta", 0.1)
         notes.append("ORPO's beta is the weight of its odds-ratio term, which is called lambda here")
     else:
         _constants(options, notes)
-    left_out = {name: value for name, value in _DEFAULTS.items() if name not in options}
-    if left_out.get("lora") is False and any(name.startswith("lora_") for name in options):
-        left_out["lora"] = True
-    if "batch_size" in options:
-        left_out.pop("per_device_train_batch_size", None)
-    options |= left_out
-    if left_out:
-        told = ", ".join(f"{name}={value}" for name, value in left_out.items())
-        notes.append(f"left out in the settings, and as TRL has them: {told}")
+    _left_out(options, notes)
+    if kind == "kto" and "train_sampling_strategy" not in options:
+        notes.append("the rows are shuffled; TRL's KTO takes them in their order (train_sampling_strategy: sequential)")
     notes.append(
         "batches: per_device_train_batch_size times gradient_accumulation_steps times processes rows make one "
         "optimiser step, and every row weighs the same in it, however it is cut"
@@ -128,29 +150,77 @@ def translate(given: Mapping[str, Any], kind: str | None = None) -> tuple[dict[s
     return options, notes
 
 
+def _settled(options: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Values in our words; null is TRL's default of everything but a length and a type."""
+    if "max_length" in options and options["max_length"] is None:
+        options["max_length"] = _NO_LIMIT
+        notes.append(f"max_length is null, so no row is cut: {_NO_LIMIT} here")
+    if "dtype" in options and options["dtype"] in (None, "auto"):
+        options["dtype"] = "auto"
+        notes.append("dtype auto is the checkpoint's in TRL; here float32 on a CPU and bfloat16 on an accelerator")
+    if isinstance(options.get("lora_target_modules"), list | tuple):
+        options["lora_target_modules"] = ",".join(options["lora_target_modules"])
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _left_out(options: dict[str, Any], notes: list[str]) -> None:
+    """What the settings do not say: TRL's defaults, and a note where they stay our own."""
+    left_out = {name: value for name, value in _DEFAULTS.items() if name not in options}
+    if left_out.get("lora") is False and any(name.startswith("lora_") for name in options):
+        left_out["lora"] = True
+        notes.append("use_peft is left out, and settings of an adapter are given: it is trained (TRL: all weights)")
+    adapted = (options | left_out)["lora"]
+    if adapted:
+        left_out |= {name: value for name, value in _ADAPTER.items() if name not in options}
+    if "batch_size" in options:
+        left_out.pop("per_device_train_batch_size", None)
+    options |= left_out
+    if left_out:
+        told = ", ".join(f"{name}={value}" for name, value in left_out.items())
+        notes.append(f"left out in the settings, and as TRL has them: {told}")
+    if adapted and "lora_target_modules" not in options:
+        why = "TRL leaves the choice to peft, by the kind of model (often q_proj,v_proj); here it is all-linear"
+        notes.append(f"lora_target_modules is left out: {why}")
+    given = options | ({"gradient_checkpointing": True} if "activation_checkpointing" in options else {})
+    given |= {"bf16": False} if options.get("fp16") else {}
+    notes += [f"{name} is left out: {why}" for name, why in _UNLIKE.items() if name not in given]
+
+
 def _constants(options: dict[str, Any], notes: list[str]) -> None:
     """TRL has one beta of 0.1 for all losses; a sum of methods takes its constants in the sum itself."""
     method = options["method"]
     if "beta" not in options:
         notes.append("beta is left out, and 0.1 as TRL has it for every loss (penchant's own defaults are per method)")
-    given = {"beta": 0.1} | {name: options.pop(name) for name in _LOSS_CONSTANTS if name in options}
-    if "+" in method or "*" in method:
-        parts = [part.strip().rpartition("*") for part in method.split("+")]
-        options["method"] = " + ".join(f"{weight}{star}{_called(name, given)}" for weight, star, name in parts)
-        return
-    if method not in METHODS:
-        return
+    given = {name: options.pop(name) for name in (*_CONSTANTS, "alpha") if name in options}
+    summed = "+" in method or "*" in method
+    parts = [part.strip().rpartition("*") for part in method.split("+")] if summed else [("", "", method)]
+    found = {name: _of_method(name, given) for _, _, name in parts}
+    used = {"label_smoothing" if one == "epsilon" else one for each in found.values() for one in each}
     for name, value in given.items():
-        if name in METHODS[method].constants:
-            options[name] = value
-        elif value and name != "beta":
+        if value and name not in used and name != "beta":
             raise InputError(f"{name} has no effect on {method}", got=shorten(value), fix="Leave it out")
+    for name in sorted(used - {*given, "beta"}):
+        notes.append(f"{name} is left out, and {_CONSTANTS[name]} as TRL has it (another default here)")
+    if summed:
+        called = [f"{weight}{star}{_called(name, found[name])}" for weight, star, name in parts]
+        options["method"] = " + ".join(called)
+    else:
+        options |= found[method]
 
 
-def _called(name: str, given: Mapping[str, Any]) -> str:
-    """A method of a sum with those of the constants that it has."""
+def _of_method(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """TRL's constants that a method has: those given, its beta, and defaults that are not the method's own."""
     known = METHODS[name].constants if name in METHODS else {}
-    told = ", ".join(f"{one}={value}" for one, value in given.items() if one in known)
+    usual = {one: value for one, value in _CONSTANTS.items() if one == "beta" or value != known.get(one)}
+    found = {one: value for one, value in (usual | dict(given)).items() if one in known}
+    if name == "exo" and "label_smoothing" in given:
+        found["epsilon"] = given["label_smoothing"]
+    return found
+
+
+def _called(name: str, constants: Mapping[str, Any]) -> str:
+    """A method of a sum with its constants."""
+    told = ", ".join(f"{one}={value}" for one, value in constants.items())
     return f"{name}({told})" if told else name
 
 
@@ -184,16 +254,18 @@ def _kind(given: Mapping[str, Any]) -> str:
 
 _HANDLED = (
     *("loss_type", "loss_weights", "cpo_alpha", "rpo_alpha", "reference_free", "precompute_ref_log_probs"),
-    *("sync_ref_model", "ref_model_sync_steps", "ref_model_mixup_alpha", "alpha", *_OTHER_LOSS),
+    *("sync_ref_model", "ref_model_sync_steps", "ref_model_mixup_alpha", *_OTHER_LOSS, *_OTHER_ADAPTER),
     "resume_from_checkpoint",
 )
 
 
-def _refuse_other_losses(given: Mapping[str, Any]) -> None:
-    for name, usual in _OTHER_LOSS.items():
-        if given.get(name, usual) != usual:
-            fix = "Leave it out, or take a method of the catalogue (penchant methods)"
-            raise InputError(f"{name} makes another loss and has no counterpart", got=shorten(given[name]), fix=fix)
+def _refuse_others(given: Mapping[str, Any]) -> None:
+    for names, what in ((_OTHER_LOSS, "loss"), (_OTHER_ADAPTER, "model")):
+        for name, usual in names.items():
+            if given.get(name, usual) not in (usual, None):
+                fix = "Leave it out, or take a method of the catalogue (penchant methods)" if what == "loss" else None
+                told = f"{name} makes another {what} and has no counterpart"
+                raise InputError(told, got=shorten(given[name]), fix=fix or "Leave it out")
 
 
 def _method(given: Mapping[str, Any], kind: str, notes: list[str]) -> dict[str, Any]:
@@ -233,14 +305,19 @@ def _method(given: Mapping[str, Any], kind: str, notes: list[str]) -> dict[str, 
 
 
 def _cpo(given: Mapping[str, Any], name: str, notes: list[str]) -> dict[str, Any]:
-    weight = given.get("cpo_alpha", 1.0)
+    """TRL's alphapo is its simpo with cpo_alpha 0; alpha bends the rewards of either, 0 where it is left out."""
+    weight, bend = given.get("cpo_alpha", 1.0), given.get("alpha") or 0.0
     if name == "cpo":
+        if bend:
+            raise InputError("alpha makes another loss and has no counterpart", got=shorten(bend), fix="Leave it out")
         return {"method": "cpo", "alpha": weight}
-    extra = {"alpha": given["alpha"]} if name == "alphapo" and "alpha" in given else {}
+    if name == "alphapo":
+        weight = 0.0
+    method, extra = ("alphapo", {"alpha": bend}) if bend or name == "alphapo" else (name, {})
     if not weight:
-        return {"method": name} | extra
+        return {"method": method} | extra
     notes.append(f"cpo_alpha is {weight:g} (1 where TRL's settings leave it out), so the chosen answer's loss is added")
-    return {"method": f"{name} + {weight:g}*nll"} | extra
+    return {"method": f"{method} + {weight:g}*nll"} | extra
 
 
 def _reference(given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -256,4 +333,5 @@ def _reference(given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
         notes.append("sync_ref_model: the reference moves (TR-DPO), is kept in checkpoints, and works with adapters")
     if given.get("resume_from_checkpoint"):
         found["resume"] = True
+        notes.append("resume_from_checkpoint: the run goes on from the last whole checkpoint in its own output_dir")
     return found
