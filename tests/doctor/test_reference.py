@@ -7,6 +7,7 @@ import torch
 from tests_support import pair_rows, tiny_llama
 from tokens.families import tokenizer_of
 
+from penchant.doctor import reference
 from penchant.doctor.reference import ReferenceExaminer
 from penchant.doctor.rule import Severity
 from penchant.doctor.swaps import RULES, STRONG, strongly_rejected, swapped
@@ -72,6 +73,18 @@ def test_only_so_many_pairs_are_computed(examiner):
     for start in range(0, 12, 4):
         list(one.see(PAIRS[start : start + 4]))
     assert one.looked_at == {strongly_rejected: 5}
+
+
+def test_packed_pairs_are_counted_by_their_tokens_not_as_rows_of_the_widest(loaded, monkeypatch):
+    style = PromptStyle.of(loaded.tokenizer, "auto")
+    rows = encode_pairs(PAIRS, style, SETTINGS).rows
+    tokens = sum(len(row.prompt_ids) + len(row.chosen_ids) + len(row.rejected_ids) for row in rows)
+    monkeypatch.setattr(reference, "_MAX_TOKENS", tokens)
+    done = []
+    one = ReferenceExaminer(loaded, TokenExaminer(style, SETTINGS), on_batch=done.append)
+    assert one._engine.packed
+    list(one.see(PAIRS))
+    assert done == [12]
 
 
 def test_what_cannot_be_compared_is_passed_over(examiner):

@@ -10,7 +10,8 @@ import torch
 from penchant.doctor.rule import Finding, Record, Rule, Verdict
 from penchant.doctor.swaps import strongly_rejected, swapped
 from penchant.doctor.tokens import TokenExaminer, TokenRow
-from penchant.logps import choose_engine
+from penchant.logps import Group, choose_engine
+from penchant.logps.passes import passes
 from penchant.models import LoadedModel
 
 _MAX_TOKENS = 4096
@@ -25,8 +26,8 @@ class _Pair(NamedTuple):
     rejected: list[int]
 
     @property
-    def size(self) -> int:
-        return len(self.prompt) + len(self.chosen) + len(self.rejected)
+    def group(self) -> Group:
+        return self.prompt, [self.chosen, self.rejected]
 
 
 class ReferenceExaminer:
@@ -52,7 +53,9 @@ class ReferenceExaminer:
         if self._most and self._pairs == self._most:
             return
         pairs = self._encode(rows)[: self._most - self._pairs if self._most else None]
-        for part in _batches(pairs):
+        groups = [pair.group for pair in pairs]
+        for places in passes(groups, max_tokens=_MAX_TOKENS, packed=self._engine.packed):
+            part = [pairs[place] for place in places]
             for pair, gap in zip(part, self._gaps(part), strict=True):
                 self._pairs += 1
                 self._preferred += 1.0 if gap < 0 else 0.5 * (gap == 0)
@@ -85,22 +88,10 @@ class ReferenceExaminer:
     def _gaps(self, pairs: list[_Pair]) -> list[float]:
         """Mean log-prob per token of the rejected answer less that of the chosen one, in nats."""
         device = next(self._model.parameters()).device
-        groups = [(pair.prompt, [pair.chosen, pair.rejected]) for pair in pairs]
+        groups = [pair.group for pair in pairs]
         with self._engine.engaged(self._model):
             logps: list[float] = self._engine.logps(self._model, self._engine.lay_out(groups, device)).tolist()
         return [
             rejected / len(pair.rejected) - chosen / len(pair.chosen)
             for pair, chosen, rejected in zip(pairs, logps[::2], logps[1::2], strict=True)
         ]
-
-
-def _batches(pairs: list[_Pair]) -> Iterator[list[_Pair]]:
-    """Pairs of similar length together, within a budget of tokens."""
-    part: list[_Pair] = []
-    for pair in sorted(pairs, key=lambda one: one.size):
-        if part and pair.size * (len(part) + 1) > _MAX_TOKENS:
-            yield part
-            part = []
-        part.append(pair)
-    if part:
-        yield part
