@@ -90,6 +90,8 @@ CASES: dict[str, list[Case]] = {
         Case([pair(chosen="bell\x07.")], [pair(chosen="tab\tand\r\nlines.\n")]),
         Case([pair(chosen="lost \ufffd\ufffd.")], [pair(chosen="déjà vu, ☃, שלום")]),
         Case([pair(prompt="é\x00")], [pair(prompt="é")]),
+        Case([pair(chosen="It\x92s a dog.")], [pair(chosen="It’s a dog,\xa0and «that» is all.")]),
+        Case([pair(prompt="What is a \x80 note?")], [pair(prompt="What is a € note?")]),
     ],
     "D013": [
         Case(
@@ -133,7 +135,11 @@ CASES: dict[str, list[Case]] = {
         Case(
             [pair(f"Question {i}?", "long " * 9, "short") for i in range(40)],
             [pair(f"Question {i}?", *(("long one", "short") if i % 2 else ("short", "long one"))) for i in range(40)],
-        )
+        ),
+        Case(
+            [labelled(f"Question {i}?", "long " * 9 if i % 2 else "short", bool(i % 2)) for i in range(40)],
+            [labelled(f"Question {i}?", "long " * (i % 7) + "one", bool(i % 2)) for i in range(40)],
+        ),
     ],
     "D105": [
         Case(

@@ -101,6 +101,19 @@ def test_length_bias_is_wilson_s_interval_with_a_tie_as_one_half(results):
     )
 
 
+def test_length_bias_of_labelled_answers_compares_each_desirable_one_with_each_undesirable(results):
+    lengths = [(9, True), (5, True), (5, False), (1, False), (1, False)]
+    found = results([labelled(f"Question {i}?", "x" * n, label) for i, (n, label) in enumerate(lengths)])["D104"]
+    assert found.severity == Severity.NOTE
+    assert found.detail == (
+        "a desirable answer is longer than an undesirable one in 92% [37%, 99%] of comparisons; medians 7 and 1"
+    )
+
+
+def test_length_bias_of_one_label_alone_is_nothing_to_say(results):
+    assert "D104" not in results([labelled(f"Question {i}?", "Yes.", True) for i in range(3)])
+
+
 def test_suggested_weights_bring_the_ratio_into_the_paper_s_range(results):
     rows = [labelled(f"Question {i}?", "Yes.", i % 10 == 0) for i in range(50)]
     detail = results(rows)["D105"].detail

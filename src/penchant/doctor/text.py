@@ -17,7 +17,7 @@ _LETTERS_JUDGED = 400
 _REPEATED_PROMPT = 20
 
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\f") + b"\x7f"
-_ODD_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd\u202a-\u202e\u2066-\u2069\ufeff]")
+_ODD_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\u202a-\u202e\u2066-\u2069\ufeff]")
 """U+FFFD stands where bytes were lost; the others turn the direction of writing around, or mark a file's start."""
 
 _MARKER = re.compile(
@@ -167,10 +167,11 @@ def template_leftovers(row: Example) -> Finding | None:
     Severity.WARNING,
     why="They are rare tokens that mean nothing; U+FFFD marks text that was decoded wrongly and is lost, U+FEFF the "
     "start of a file that was put into another.",
-    remedy="Read the source again with its right encoding, or drop the row.",
+    remedy="Read the source again with its right encoding, or drop the row. Characters from U+0080 to U+009F most often "
+    "come of Windows-1252 that was read as Latin-1: U+0092 was an apostrophe, U+0093 and U+0094 quotation marks.",
 )
 def odd_characters(row: Example) -> Finding | None:
-    """Control characters but tab, line and page breaks; U+FFFD, U+FEFF; marks that turn the writing direction."""
+    """Control characters, to U+009F, but tab, line and page breaks; U+FFFD, U+FEFF; marks that turn the writing direction."""
     data = row.whole.encode()
     odd = len(data) - len(data.translate(None, _CONTROLS))
     if not odd and (row.whole.isascii() or not _ODD_CHARACTERS.search(row.whole)):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from penchant.doctor.columns import TIE, Columns
 from penchant.doctor.rule import Rule, Severity, Verdict, rule
-from penchant.evaluation.statistics import wilson_of_sum
+from penchant.evaluation.statistics import Share, higher_share, wilson_of_sum
 
 _ONE_SIDED = 0.6
 """A share whose whole interval is past this, or past its mirror image, is called one-sided."""
@@ -20,22 +23,37 @@ KTO_RANGE = (1.0, 4 / 3)
     Severity.WARNING,
     why="Length is the easiest thing to learn: the model gets longer (or shorter) whatever else the pairs say (Park et "
     "al. 2024, arXiv 2403.19159).",
-    remedy="Balance the lengths, or choose a loss that takes length out: --method r_dpo or simpo; compare lengths "
-    "before and after.",
+    remedy="Balance the lengths, or, for pairs, choose a loss that takes length out: --method r_dpo or simpo; compare "
+    "lengths before and after.",
 )
 def length_bias(rows: Columns) -> Verdict | None:
-    """How often the longer answer is chosen, in characters, a tie as one half, with Wilson's interval."""
-    pairs = rows.paired
-    if not pairs.any():
+    """How often the longer answer is chosen, in characters, a tie as one half, with Wilson's interval; for labelled
+    answers how often a desirable one is longer than an undesirable one, with Newcombe's."""
+    lengths, labels = rows.numbers("first_length"), rows.numbers("label")
+    said = list(_of_pairs(lengths[rows.paired], rows.numbers("second_length")[rows.paired]))
+    said += _of_labels(lengths[labels == 1], lengths[labels == 0])
+    if not said:
         return None
-    chosen, rejected = rows.numbers("first_length")[pairs], rows.numbers("second_length")[pairs]
+    sided = any(share.low > _ONE_SIDED or share.high < 1 - _ONE_SIDED for share, _ in said)
+    return Verdict("; ".join(detail for _, detail in said), Severity.WARNING if sided else Severity.NOTE)
+
+
+def _of_pairs(chosen: NDArray[np.int64], rejected: NDArray[np.int64]) -> Iterator[tuple[Share, str]]:
+    if not len(chosen):
+        return
     longer, ties = int((chosen > rejected).sum()), int((chosen == rejected).sum())
-    share = wilson_of_sum(longer + ties / 2, int(pairs.sum()), ties)
-    sided = share.low > _ONE_SIDED or share.high < 1 - _ONE_SIDED
+    share = wilson_of_sum(longer + ties / 2, len(chosen), ties)
     ratio = float(np.median(chosen / np.maximum(rejected, 1)))
     count = f"{share.n:,} pair{'s' * (share.n != 1)}"
-    detail = f"the longer answer is chosen in {share} of {count}; median length ratio {ratio:.2f}"
-    return Verdict(detail, Severity.WARNING if sided else Severity.NOTE)
+    yield share, f"the longer answer is chosen in {share} of {count}; median length ratio {ratio:.2f}"
+
+
+def _of_labels(good: NDArray[np.int64], bad: NDArray[np.int64]) -> Iterator[tuple[Share, str]]:
+    if not len(good) or not len(bad):
+        return
+    share = higher_share(good, bad)
+    medians = f"{np.median(good):,.0f} and {np.median(bad):,.0f}"
+    yield share, f"a desirable answer is longer than an undesirable one in {share} of comparisons; medians {medians}"
 
 
 @rule(
