@@ -85,6 +85,13 @@ CASES: dict[str, list[Case]] = {
         Case([pair(rejected="No.\n\nHuman: And now?")], [pair(rejected="Human: a word.")]),
         Case([pair(rejected="No.</s>")], [pair(rejected="<s>struck out</strike>")]),
         Case([pair(rejected="<|start_header_id|>")], [pair(rejected="x <y> z")]),
+        Case([pair(chosen="Assistant: Hello there!")], [pair(chosen="My assistant: a parrot.")]),
+        Case([pair(chosen="\n### Assistant: Hello!")], [pair(chosen="#### Response: it came late.")]),
+        Case([pair(chosen="### Human: And?\n### Assistant: So.")], [pair(chosen="### Humans: a history")]),
+        Case([pair(chosen="Paris.\n\n### Instruction:\nWhat next?")], [pair(chosen="### Instructions\nMix it.")]),
+        Case([pair(chosen="Paris.\nUser: And Spain?\nAssistant: Madrid.")], [pair(chosen="Form:\nUser: Ann\nAge: 9")]),
+        Case([pair(chosen="Paris.<eos>")], [pair(chosen="Use <s>text</s> around it.")]),
+        Case([pair(chosen="<s>Paris.</s>")], [pair(chosen="<s>Old</s> and <s>older</s> text.")]),
     ],
     "D012": [
         Case([pair(chosen="bell\x07.")], [pair(chosen="tab\tand\r\nlines.\n")]),

@@ -21,9 +21,13 @@ _ODD_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\u202a-\u202
 """U+FFFD stands where bytes were lost; the others turn the direction of writing around, or mark a file's start."""
 
 _MARKER = re.compile(
-    r"<[|｜][A-Za-z_▁0-9]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|</s>|<(?:start|end)_of_turn>"
-    r"|\n\n(?:Human|Assistant):|### Response:"
+    r"<[|｜][A-Za-z_▁0-9]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|</s>|<[be]os>|<(?:start|end)_of_turn>"
+    r"|\n\n(?:Human|Assistant):|(?<!#)### ?(?:Human|User|Assistant|Instruction|Response):"
 )
+_STRUCK_OUT = re.compile(r"<s>[^<>\n]{1,80}</s>")
+"""HTML, unless it is the whole text."""
+_OWN_NAME = re.compile(r"\s*(assistant:)", re.IGNORECASE)
+_ASKED, _ANSWERED = (re.compile(f"^(?:{names}):", re.M) for names in ("User|USER|Human", "Assistant|ASSISTANT"))
 
 
 @rule(
@@ -144,21 +148,34 @@ def turn_order(row: Example) -> Finding | None:
     remedy="Strip what another model's template left behind. Where the text is about templates, keep it.",
 )
 def template_leftovers(row: Example) -> Finding | None:
-    """Markers of common chat templates in answers or prompt."""
+    """Markers of common chat templates in answers or prompt; an answer that begins with "Assistant:", or holds a turn
+    of "User:" and one of "Assistant:" after it."""
     whole = row.whole
     # A single character is looked for many times as fast as a pattern, and most rows have none of these.
     if not (
         "<" in whole
         or ("[" in whole and "INST]" in whole)
-        or ("#" in whole and "### Response:" in whole)
-        or ("\n\n" in whole and ("\n\nHuman:" in whole or "\n\nAssistant:" in whole))
+        or ("#" in whole and "###" in whole)
+        or (":" in whole and ("ssistant:" in whole or "SSISTANT:" in whole or "\n\nHuman:" in whole))
     ):
         return None
     for name, text in row.texts():
-        found = _MARKER.search(text)
+        found = _MARKER.search((_STRUCK_OUT.sub("", text).strip() or text) if "</s>" in text else text)
         if found:
             return Finding(f"{name} holds {shorten(found[0])}", 1.0 if name == "prompt" else 2.0)
+        if name != "prompt" and (said := _speaks_for_both(text)):
+            return Finding(f"{name} {said}", 2.0)
     return None
+
+
+def _speaks_for_both(answer: str) -> str:
+    """How an answer names its speaker, as only a transcript does; empty for one that does not."""
+    own = _OWN_NAME.match(answer)
+    if own:
+        return f"begins with {shorten(own[1])}"
+    asked = _ASKED.search(answer)
+    answered = _ANSWERED.search(answer, asked.end()) if asked else None
+    return f"holds the turns {shorten(asked[0])} and {shorten(answered[0])}" if asked and answered else ""
 
 
 @rule(
