@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 LONG = "The answer is long enough to be read, and it ends as a sentence should end, with a full stop."
 OPEN = "The answer is long enough to be read, and it ends in the middle of a sentence as if somebody had"
+RMS = "The story begins on April 14, 1912, the day the RMS"
+CHINESE = "北京是世界著名的古都和现代化国际城市。北京的名胜古迹很多,例如故宫、天坛、颐和园、长城,并且在冬天的时候"
 
 
 class Case(NamedTuple):
@@ -67,6 +69,21 @@ CASES: dict[str, list[Case]] = {
         Case([pair(chosen=OPEN)], [pair(chosen=OPEN + ".")]),
         Case([pair(rejected="```python\nx = 1")], [pair(rejected="```python\nx = 1\n```")]),
         Case([pair(chosen=OPEN + " said,")], [pair(chosen="- milk\n- eggs\n- a loaf of bread")]),
+        Case([pair(chosen=f"{LONG}\n\n{RMS}")], [pair(chosen=f"{LONG}\n\n{RMS} Titanic sailed into the ice.")]),
+        Case([pair(chosen=f"{LONG} The other")], [pair(chosen=f"{LONG} #OneTag")]),
+        Case([pair(chosen=f"{LONG}\n- {LONG}\n- Then add")], [pair(chosen=f"{LONG}\n- {OPEN} said\n- {OPEN} gone")]),
+        Case([pair(chosen=f"1. {LONG}\n\n2. {LONG}\n\n3.")], [pair(chosen=f"1. {LONG}\n\nThat gives:\n\n42.")]),
+        Case([pair(chosen=f"{LONG} The sum is 198 +")], [pair(chosen=f"{LONG}\n\n---")]),
+        Case([pair(chosen=f"{LONG}\n\nNote:")], [pair(chosen=f"{LONG}\n\nAnswer: Illinois")]),
+        Case([pair(chosen=f"{LONG}\nIn")], [pair(chosen=f"{OPEN} said\nFort Wayne, IN")]),
+        Case([pair(chosen=CHINESE + "人们还会")], [pair(chosen=CHINESE + "人们还会来。")]),
+        Case(
+            [pair(chosen="The waves roll on beneath the light of the moon,\nAnd every ship must come to the")],
+            [pair(chosen="The waves roll on beneath the light of the moon\nAnd every ship must come home to the bay")],
+        ),
+        Case(
+            [pair(chosen=OPEN)], [pair(chosen="red, green, blue, yellow, orange, brown, pink, grey, black and white")]
+        ),
     ],
     "D009": [
         Case(

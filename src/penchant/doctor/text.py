@@ -7,12 +7,12 @@ import unicodedata
 from collections import Counter
 from itertools import islice
 
+from penchant.doctor.endings import stops_midway
 from penchant.doctor.example import Example
 from penchant.doctor.rule import Finding, Rule, Severity, rule
 from penchant.errors import shorten
 
 _NEARLY = 0.95
-_LONG_LINE = 60
 _LETTERS_JUDGED = 400
 _REPEATED_PROMPT = 20
 
@@ -20,14 +20,12 @@ _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\f") + b"\x7
 _ODD_CHARACTERS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd\u202a-\u202e\u2066-\u2069\ufeff]")
 """U+FFFD stands where bytes were lost; the others turn the direction of writing around, or mark a file's start."""
 
-_MARKER = re.compile(
-    r"<[|｜][A-Za-z_▁0-9]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|</s>|<[be]os>|<(?:start|end)_of_turn>"
-    r"|\n\n(?:Human|Assistant):|(?<!#)### ?(?:Human|User|Assistant|Instruction|Response):"
-)
+_TOKEN = re.compile(r"<(?:[|｜][A-Za-z_▁0-9]{1,40}[|｜]|</?SYS>|/s|[be]os|(?:start|end)_of_turn)>")
+_INSTRUCTION = re.compile(r"\[/?INST\]")
+_HEADER = re.compile(r"###+ ?(?:Human|User|Assistant|Instruction|Response):")
 _STRUCK_OUT = re.compile(r"<s>[^<>\n]{1,80}</s>")
 """HTML, unless it is the whole text."""
-_OWN_NAME = re.compile(r"\s*(assistant:)", re.IGNORECASE)
-_ASKED, _ANSWERED = (re.compile(f"^(?:{names}):", re.M) for names in ("User|USER|Human", "Assistant|ASSISTANT"))
+_ASKED = re.compile("^(?:User|Human):", re.MULTILINE)
 
 
 @rule(
@@ -88,16 +86,13 @@ def _shared_start(a: str, b: str) -> int:
     "completeness and little else.",
 )
 def cut_off(row: Example) -> Finding | None:
-    """A code fence that is never closed, or a long last line of prose that ends in a letter or a comma."""
+    """A code fence that is never closed; an ending such as "the", "of", a comma or a bare "3."; a last sentence without
+    a full stop, where the one before it or the line before it, of its kind, has one."""
     for name, answer in zip(row.names, row.answers, strict=True):
-        text = answer.rstrip()
-        if "`" in text and text.count("```") % 2:
+        if "`" in answer and answer.count("```") % 2:
             return Finding(f"{name} leaves a code block open", 2.0)
-        if not (text[-1:].isalpha() or text[-1:] in ",;([{"):
-            continue
-        last = text[text.rfind("\n") + 1 :]
-        if len(last) >= _LONG_LINE and last.count(" ") >= len(last) // 12 and "http" not in last:
-            return Finding(f"{name} ends with {shorten(last[-30:])}")
+        if stops_midway(answer):
+            return Finding(f"{name} ends with {shorten(answer.rstrip()[-30:])}")
     return None
 
 
@@ -151,31 +146,45 @@ def template_leftovers(row: Example) -> Finding | None:
     """Markers of common chat templates in answers or prompt; an answer that begins with "Assistant:", or holds a turn
     of "User:" and one of "Assistant:" after it."""
     whole = row.whole
-    # A single character is looked for many times as fast as a pattern, and most rows have none of these.
+    # A single character is looked for many times as fast as a word, and most rows have none of these.
     if not (
         "<" in whole
         or ("[" in whole and "INST]" in whole)
         or ("#" in whole and "###" in whole)
-        or (":" in whole and ("ssistant:" in whole or "SSISTANT:" in whole or "\n\nHuman:" in whole))
+        or (":" in whole and ("\nAssistant:" in whole or "\n\nHuman:" in whole))
     ):
         return None
     for name, text in row.texts():
-        found = _MARKER.search((_STRUCK_OUT.sub("", text).strip() or text) if "</s>" in text else text)
+        found = _marker(text)
         if found:
-            return Finding(f"{name} holds {shorten(found[0])}", 1.0 if name == "prompt" else 2.0)
+            return Finding(f"{name} holds {shorten(found)}", 1.0 if name == "prompt" else 2.0)
         if name != "prompt" and (said := _speaks_for_both(text)):
             return Finding(f"{name} {said}", 2.0)
     return None
 
 
+def _marker(text: str) -> str:
+    """The first marker of a template in a text, of each kind in turn; empty where there is none."""
+    found = None
+    if "<" in text:
+        found = _TOKEN.search((_STRUCK_OUT.sub("", text).strip() or text) if "</s>" in text else text)
+    if found is None and "INST]" in text:
+        found = _INSTRUCTION.search(text)
+    if found is None and "###" in text:
+        found = next((one for one in _HEADER.finditer(text) if not one[0].startswith("####")), None)
+    if found is not None:
+        return found[0]
+    return next((turn for turn in ("\n\nHuman:", "\n\nAssistant:") if turn in text), "")
+
+
 def _speaks_for_both(answer: str) -> str:
     """How an answer names its speaker, as only a transcript does; empty for one that does not."""
-    own = _OWN_NAME.match(answer)
-    if own:
-        return f"begins with {shorten(own[1])}"
-    asked = _ASKED.search(answer)
-    answered = _ANSWERED.search(answer, asked.end()) if asked else None
-    return f"holds the turns {shorten(asked[0])} and {shorten(answered[0])}" if asked and answered else ""
+    if answer.lstrip().startswith("Assistant:"):
+        return "begins with 'Assistant:'"
+    asked = _ASKED.search(answer) if "\nAssistant:" in answer else None
+    if asked is None or answer.find("\nAssistant:", asked.end()) < 0:
+        return ""
+    return f"holds the turns '{asked[0]}' and 'Assistant:'"
 
 
 @rule(
@@ -184,11 +193,12 @@ def _speaks_for_both(answer: str) -> str:
     Severity.WARNING,
     why="They are rare tokens that mean nothing; U+FFFD marks text that was decoded wrongly and is lost, U+FEFF the "
     "start of a file that was put into another.",
-    remedy="Read the source again with its right encoding, or drop the row. Characters from U+0080 to U+009F most often "
-    "come of Windows-1252 that was read as Latin-1: U+0092 was an apostrophe, U+0093 and U+0094 quotation marks.",
+    remedy="Read the source again with its right encoding, or drop the row. U+0080 to U+009F most often come of "
+    "Windows-1252 that was read as Latin-1: U+0092 was an apostrophe, U+0093 and U+0094 quotation marks.",
 )
 def odd_characters(row: Example) -> Finding | None:
-    """Control characters, to U+009F, but tab, line and page breaks; U+FFFD, U+FEFF; marks that turn the writing direction."""
+    """Control characters but tab, line and page breaks, U+0080 to U+009F too; U+FFFD, U+FEFF; marks that turn the
+    writing direction."""
     data = row.whole.encode()
     odd = len(data) - len(data.translate(None, _CONTROLS))
     if not odd and (row.whole.isascii() or not _ODD_CHARACTERS.search(row.whole)):
