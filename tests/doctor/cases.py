@@ -154,6 +154,27 @@ CASES: dict[str, list[Case]] = {
     "D103": [
         Case([pair("Why is it?")], [pair("Who is it?")], held_out=[pair("why is  it?", "x", "y")]),
         Case([pair()], [pair("Who?")], held_out=[pair()]),
+        Case(
+            [pair(turns(SYSTEM, "user: Name a fruit"))], [pair(turns(SYSTEM, USER))], held_out=[pair("Name a fruit.")]
+        ),
+        Case([pair("Who wrote Hamlet")], [pair("Who wrote Macbeth")], held_out=[pair("Who wrote Hamlet?")]),
+        Case([pair("谁写了红楼梦")], [pair("谁写了西游记")], held_out=[pair("谁写了红楼梦？")]),
+        Case(
+            [pair(turns(SYSTEM, USER, ASSISTANT, "user: And then?"), "x", "y")],
+            [pair(turns(USER, "assistant: Nobody knows.", "user: And then?"), "x", "y")],
+            held_out=[pair(turns(USER, ASSISTANT, "user: And then"), "v", "w")],
+        ),
+        Case(
+            [pair(turns(USER, "assistant: Nobody knows.", "user: continue"))],
+            [pair(turns(USER, "assistant: Nobody knows.", "user: continue"), OPEN)],
+            held_out=[pair(turns(USER, ASSISTANT, "user: Continue."))],
+        ),
+        Case(
+            [pair(turns(SYSTEM, "user: Hi"), "x", "y")],
+            [pair(turns("system: You are a pirate.", "user: Hi"), "x", "y")],
+            held_out=[pair(turns(SYSTEM, "user: hi!"), "v", "w")],
+        ),
+        Case([pair("?")], [pair("...")], held_out=[pair("?")]),
     ],
     "D104": [
         Case(

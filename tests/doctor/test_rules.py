@@ -130,6 +130,20 @@ def test_conversations_and_strings_ask_the_same_question(results):
     assert found["D103"].count == 1
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (pair("A question?"), "the whole row is at"),
+        (pair(turns("system: Be kind.", "user: A question")), "its answers and its last turn are at"),
+        (pair("a  question?", "x", "y"), "its prompt is at"),
+        (pair("A question", "x", "y"), "its prompt, but for the system turn or punctuation, is at"),
+    ],
+)
+def test_a_leak_says_what_was_found_again(results, row, words):
+    ((_, detail),) = results([row], [pair("Another?"), pair("A question?")])["D103"].worst
+    assert detail.startswith(words) and detail.endswith("eval.jsonl:2")
+
+
 GOOD = '{"prompt": "A?", "chosen": "x", "rejected": "y"}'
 
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.doctor.columns import Columns
+from penchant.doctor.columns import NO_SYSTEM, Columns, mix
 from penchant.doctor.rule import Finding, Rule, Severity, rule
+
+_LONG_ANSWERS = 40
+"""Characters in a row's answers, from which no two rows have the same by chance."""
 
 
 @rule(
@@ -54,20 +57,43 @@ def contradictions(rows: Columns, held_out: Columns | None) -> Iterator[tuple[in
     drops=True,
 )
 def leaks(rows: Columns, held_out: Columns | None) -> Iterator[tuple[int, Finding]]:
-    """The prompt, but for case and white space, is one of the evaluation set's; worst where the answers are too."""
+    """The prompt is one of the evaluation set's, but for case, white space, punctuation at the end, and a system turn
+    that only one of them has; or the last turn and long answers are. Worst where the answers are too."""
     if held_out is None or not len(held_out):
         return
-    whole = dict(_meetings(held_out.keys(), rows.keys()))
-    prompts = held_out.numbers("prompt").astype(np.uint64), rows.numbers("prompt").astype(np.uint64)
-    for index, other in _meetings(*prompts):
-        if index in whole:
-            yield index, Finding(f"the whole row is at {held_out.source(whole[index])}", 2.0)
-        else:
-            yield index, Finding(f"its prompt is at {held_out.source(other)}")
+    kinds = (
+        ("the whole row is at", 2.0, dict(_meetings(held_out.keys(), rows.keys()))),
+        ("its answers and its last turn are at", 2.0, dict(_same_answers(held_out, rows))),
+        ("its prompt is at", 1.0, dict(_meetings(held_out.hashes("prompt"), rows.hashes("prompt")))),
+        ("its prompt, but for the system turn or punctuation, is at", 1.0, dict(_same_question(held_out, rows))),
+    )
+    for index in sorted(set().union(*(found for _, _, found in kinds))):
+        words, weight, found = next(kind for kind in kinds if index in kind[2])
+        yield index, Finding(f"{words} {held_out.source(found[index])}", weight)
+
+
+def _same_answers(known: Columns, asked: Columns) -> Iterator[tuple[int, int]]:
+    """Rows with the last turn and the answers of a known one, whatever was said before; "Yes." shows nothing."""
+    keys = (mix(rows.numbers("last"), rows.numbers("first"), rows.numbers("second")) for rows in (known, asked))
+    long = asked.numbers("first_length") + asked.numbers("second_length") >= _LONG_ANSWERS
+    return ((index, other) for index, other in _meetings(*keys) if long[index])
+
+
+def _same_question(known: Columns, asked: Columns) -> Iterator[tuple[int, int]]:
+    """Rows with all but the system turns of a known one, where these agree or one of the two has none."""
+    yield from _meetings(*(mix(rows.numbers("asked"), rows.numbers("system")) for rows in (known, asked)))
+    bare = np.flatnonzero(known.numbers("system") == NO_SYSTEM)
+    for index, other in _meetings(known.hashes("asked")[bare], asked.hashes("asked")):
+        yield index, int(bare[other])
+    bare = np.flatnonzero(asked.numbers("system") == NO_SYSTEM)
+    for index, other in _meetings(known.hashes("asked"), asked.hashes("asked")[bare]):
+        yield int(bare[index]), other
 
 
 def _meetings(known: NDArray[np.uint64], asked: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
     """For each asked key that is known: its index, and the first index of the known one."""
+    if not len(known):
+        return
     order = np.argsort(known, kind="stable")
     sorted_keys = known[order]
     position = np.searchsorted(sorted_keys, asked)

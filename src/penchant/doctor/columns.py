@@ -13,19 +13,30 @@ from penchant.doctor.example import Example
 PAIR, TIE, RATED = -1, -2, -3
 """In the column of labels, for rows that have none: a pair, a pair without preference, a single rated answer."""
 _LABELS = (PAIR, TIE, RATED, 0, 1)
+_OF_PROMPT = ("prompt", "asked", "system", "last")
 _NO_LINE = -1
+NO_SYSTEM = 0
+"""In the column of system turns, for rows that have none."""
+_ENDS = ".,:;!?\"'…。！？，：；।۔؟”’»」』"
+"""What a prompt may end with and ask the same."""
+_ASCII_ENDS = _ENDS.encode("ascii", "ignore")
 _SPACE = bytes(code for code in range(128) if chr(code).isspace())
 
 
 @dataclass(slots=True)
 class Columns:
-    """Numbers per row, 45 bytes in all.
+    """Numbers per row, 61 bytes in all.
 
     Texts are hashed to 64 bits: among a million rows the chance that any two different ones meet is about 3 in 10^8.
-    Prompts are compared without case and white space, answers without the white space around them.
+    Prompts are compared without case and white space, answers without the white space around them. ``asked`` is the
+    prompt but for system turns and the punctuation at its end. The system turns and the last turn are hashed to 32
+    bits: they are compared only where ``asked`` or the answers agree.
     """
 
     prompt: array[int] = field(default_factory=lambda: array("q"))
+    asked: array[int] = field(default_factory=lambda: array("q"))
+    system: array[int] = field(default_factory=lambda: array("i"))
+    last: array[int] = field(default_factory=lambda: array("i"))
     first: array[int] = field(default_factory=lambda: array("q"))
     second: array[int] = field(default_factory=lambda: array("q"))
     first_length: array[int] = field(default_factory=lambda: array("i"))
@@ -43,7 +54,7 @@ class Columns:
         """Keep one row's numbers; ``source`` ends in the line's number."""
         first = row.answers[0].strip()
         second = row.answers[1].strip() if row.paired else ""
-        self.prompt.append(hash(_bare(row.turns[0] if len(row.turns) == 1 else " ".join(row.turns))))
+        self._add_prompt(row)
         self.first.append(hash(first))
         self.second.append(hash(second) if row.paired else 0)
         self.first_length.append(len(first))
@@ -53,9 +64,23 @@ class Columns:
         self._file.append(self._number_of(name))
         self._line.append(int(source[len(name) :] or _NO_LINE))
 
+    def _add_prompt(self, row: Example) -> None:
+        bare = _bare(row.turns[0] if len(row.turns) == 1 else " ".join(row.turns))
+        asked = last = _open_ended(bare)
+        self.prompt.append(hash((asked, bare[len(asked) :])))
+        system = NO_SYSTEM
+        if len(row.turns) > 1:
+            last = _open_ended(_bare(row.turns[-1]))
+            if "system" in row.roles:
+                asked = _open_ended(_bare(row.said(of_system=False)))
+                system = _short_hash(_bare(row.said(of_system=True)))
+        self.asked.append(hash(asked))
+        self.system.append(system)
+        self.last.append(_short_hash(last))
+
     def extend(self, other: Columns) -> None:
         """Keep another's rows behind those that are here."""
-        for name in ("prompt", "first", "second", "first_length", "second_length", "label", "_line"):
+        for name in (*_OF_PROMPT, "first", "second", "first_length", "second_length", "label", "_line"):
             getattr(self, name).extend(getattr(other, name))
         numbers = [self._number_of(name) for name in other._names]
         self._file.extend(numbers[file] for file in other._file)
@@ -82,6 +107,10 @@ class Columns:
         """One column as an array of shape ``(rows,)``."""
         return np.asarray(getattr(self, name), dtype=np.int64)
 
+    def hashes(self, name: str) -> NDArray[np.uint64]:
+        """One column of 64-bit hashes, as keys."""
+        return self.numbers(name).astype(np.uint64)
+
     def keys(self, *, mirrored: bool = False) -> NDArray[np.uint64]:
         """One 64-bit key per row, the same for the same row; mirrored, that of the row which says the opposite."""
         first, second, label = self.numbers("first"), self.numbers("second"), self.numbers("label")
@@ -97,6 +126,16 @@ def _bare(text: str) -> bytes:
     if text.isascii():
         return text.lower().encode().translate(None, _SPACE)
     return "".join(text.casefold().split()).encode()
+
+
+def _open_ended(bare: bytes) -> bytes:
+    """What :func:`_bare` left, without the punctuation at its end; all of it where it is nothing else."""
+    return (bare.rstrip(_ASCII_ENDS) if bare[-1:] < b"\x80" else bare.decode().rstrip(_ENDS).encode()) or bare
+
+
+def _short_hash(text: bytes) -> int:
+    """32 bits, as a signed number that is not 0."""
+    return (hash(text) >> 32) or 1
 
 
 def _kind(row: Example) -> int:
