@@ -16,45 +16,45 @@ _LEADING_ON = frozenset((
 ))
 # fmt: on
 _OPENERS = "\"'“‘«([*_"
+_HANGERS = ",:([{-–+=×*/&<#.)"
+"""The last characters of what the next two patterns find."""
 _HANGING = re.compile(r"(?:[,:(\[{]|\s[-–+=×*/&<]|\n\s*(?:[-*•+]|#+))$")
 """A comma or an open bracket, an operator, or a list's mark with nothing behind it."""
-
-_ITEM = re.compile(r"\s*(?:[-*•+]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s")
 _BARE_NUMBER = re.compile(r"\n\s*(\d{1,3})([.)])$")
-_AFTER_STOP = re.compile(rf"[{_STOPS}][{re.escape(_CLOSERS.strip())}]*\s+(?=\S)|[。！？](?=[^{re.escape(_CLOSERS)}])")
+_ITEM = re.compile(r"\s*(?:[-*•+]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s")
+_AFTER_STOP = re.compile(
+    rf"[{_STOPS}](?:[{re.escape(_CLOSERS.strip())}]*\s+(?=\S)|(?<=[。！？])(?=[^{re.escape(_CLOSERS)}]))"
+)
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
 def stops_midway(answer: str) -> bool:
     """Whether the answer ends with something that leads on, or without the full stop that it puts elsewhere."""
     text = answer.rstrip()
-    if text[-1:] in _STOPS and "\n" not in text[-6:]:
-        return False
-    if len(text) >= _LONG_LINE and _leads_on(text):
-        return True
     if not text[-1:].isalpha():
-        return False
+        return len(text) >= _LONG_LINE and text[-1] in _HANGERS and _hangs(text)
     start = text.rfind("\n") + 1
     last = text[start:]
-    if "http" in last or last.split()[-1][0] in "#@":
+    word = last[last.rfind(" ") + 1 :].lstrip(_OPENERS)
+    if len(text) >= _LONG_LINE and word[:1].lower() + word[1:] in _LEADING_ON:
+        return True
+    if word[0] in "#@" or "http" in last:
         return False
     mark = _ITEM.match(last)
-    sentences = _AFTER_STOP.split(last[mark.end() :] if mark else last)
-    if len(sentences) > 1:
-        return _is_begun(sentences[-1])
-    before = _line_like(last, text[:start])
+    *earlier, sentence = _AFTER_STOP.split(last[mark.end() :] if mark else last)
+    if earlier:
+        return _is_begun(sentence)
+    before = _line_like(last, text[: start - 1], mark is not None) if start else None
     if before is None:
         return _is_long(last)
-    return before.rstrip(_CLOSERS)[-1:] in _STOPS and _is_begun(sentences[-1])
+    return before.rstrip(_CLOSERS)[-1:] in _STOPS and _is_begun(sentence)
 
 
-def _leads_on(text: str) -> bool:
-    """Whether the last word, character or list's number has nothing behind it that it asks for."""
-    end = text[-20:]
-    word = end.split()[-1].lstrip(_OPENERS)
-    if word[:1].lower() + word[1:] in _LEADING_ON or _HANGING.search(end):
+def _hangs(text: str) -> bool:
+    """Whether nothing stands behind the last mark, or behind a number that goes on with a list."""
+    if _HANGING.search(text[-20:]):
         return True
-    number = _BARE_NUMBER.search(end)
+    number = _BARE_NUMBER.search(text[-20:])
     return number is not None and f"{int(number[1]) - 1}{number[2]} " in text
 
 
@@ -65,12 +65,15 @@ def _is_begun(sentence: str) -> bool:
     return enough and sentence[0] not in "-–—"
 
 
-def _line_like(last: str, before: str) -> str | None:
+def _line_like(last: str, before: str, item: bool) -> str | None:
     """The nearest line before the last one of its kind: an item of a list, or a line too long to be a heading of it."""
-    item = bool(_ITEM.match(last))
-    for line in map(str.rstrip, reversed(before.splitlines())):
-        if line[-1:] != ":" and bool(_ITEM.match(line)) == item and (item or 4 * len(line) >= 3 * len(last)):
+    end = len(before)
+    while end >= 0:
+        start = before.rfind("\n", 0, end) + 1
+        line = before[start:end].rstrip()
+        if (item or 4 * len(line) >= 3 * len(last)) and line[-1:] != ":" and (_ITEM.match(line) is not None) == item:
             return line
+        end = start - 1
     return None
 
 
