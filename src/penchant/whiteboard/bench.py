@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from penchant.whiteboard.binding import Binding
 from penchant.whiteboard.calling import Reply
-from penchant.whiteboard.inputs import CONSTANT_ROLES, ROLE_NAMES, Binding, Rows, sample_rows, take, view, with_baseline
+from penchant.whiteboard.inputs import CONSTANT_ROLES, ROLE_NAMES, Rows, sample_rows, take, view, with_baseline
 from penchant.whiteboard.subjects import Subject
 
 

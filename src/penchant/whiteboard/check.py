@@ -9,8 +9,8 @@ from pathlib import Path
 
 from penchant.errors import InputError
 from penchant.whiteboard.anatomy import ANATOMIES
+from penchant.whiteboard.binding import Parameter
 from penchant.whiteboard.grade import explanation, failed, grade
-from penchant.whiteboard.inputs import Parameter
 from penchant.whiteboard.sandbox import SECONDS, Sandbox, Stopped, libraries_in, parse
 from penchant.whiteboard.subjects import Subject, checkable, get_subject
 from penchant.whiteboard.verdict import Verdict

@@ -12,10 +12,11 @@ import numpy as np
 from penchant.whiteboard.anatomy import evaluate
 from penchant.whiteboard.batches import batch_findings, empty_answer_note, half_precision_note
 from penchant.whiteboard.bench import ENCODINGS, Bench, Runner, fit
+from penchant.whiteboard.binding import Parameter, bind
 from penchant.whiteboard.extremes import extreme_findings
 from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.gradients import gradient_findings
-from penchant.whiteboard.inputs import Parameter, Rows, bind, take
+from penchant.whiteboard.inputs import Rows, take
 from penchant.whiteboard.matching import COARSE, Match, match
 from penchant.whiteboard.subjects import Subject
 from penchant.whiteboard.verdict import Example, Finding, Verdict

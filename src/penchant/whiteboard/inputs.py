@@ -6,15 +6,12 @@ catalogue states on log-ratios can be written on four log-probs, or on log-probs
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from penchant.errors import InputError, suggest
 from penchant.whiteboard.anatomy import evaluate
 
 VIEWS = {
@@ -120,7 +117,7 @@ _EXACT = {
     "rw": ("rw", "rc", "refw"),
     "rl": ("rl", "rr", "refl"),
 }
-_COMPACT = {name: role for role, names in _EXACT.items() for name in names}
+COMMON_NAMES = {name: role for role, names in _EXACT.items() for name in names}
 
 
 def role_of(name: str, paired: bool) -> str | None:
@@ -130,8 +127,8 @@ def role_of(name: str, paired: bool) -> str | None:
         return CATALOGUE_ROLES[plain]
     if not paired and plain in ("r", "log_r", "x"):
         return "x" if plain == "x" else "q"
-    if plain in _COMPACT:
-        return _COMPACT[plain]
+    if plain in COMMON_NAMES:
+        return COMMON_NAMES[plain]
     words = set(re.split(r"[_\d]+", plain.replace("log_ratio", "logratio")))
     return _paired_role(words) if paired else _single_role(words)
 
@@ -159,119 +156,6 @@ def _single_role(words: set[str]) -> str | None:
     if words & _REFERENCE:
         return "r"
     return "p" if words & {"policy", "pi", "logp", "logps", "theta", "model", "p"} else None
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of the function under test, or a ``"key"`` of a batch that it takes: keys have no order."""
-
-    name: str
-    kind: str
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Which parameter plays which role; parameters left out keep their own defaults."""
-
-    roles: Mapping[str, str]  # parameter -> role
-    positional: tuple[str, ...]  # parameters that can only be given by position, in order
-
-    def has(self, role: str) -> bool:
-        return role in self.roles.values()
-
-    def parameter(self, role: str) -> str:
-        return next(name for name, found in self.roles.items() if found == role)
-
-
-def bind(
-    parameters: Sequence[Parameter],
-    forms: Sequence[Sequence[str]],
-    given: Sequence[str] | None,
-    where: str,
-    constants: Sequence[str] = (),
-) -> Binding:
-    """Find each parameter's role: as stated by the user, by its name, else by its place.
-
-    Args:
-        parameters: Of the function under test, in order.
-        forms: Orders of roles in which the method is usually written.
-        given: The user's own statement, one name of the vocabulary per parameter.
-        where: The function, for messages.
-        constants: The method's own, by role; a name that is one of these, or of its inputs, means that.
-
-    Raises:
-        InputError: if the roles cannot be told.
-    """
-    only = tuple(p.name for p in parameters if p.kind == "positional")
-    if given is not None:
-        return Binding(dict(zip((p.name for p in parameters), _stated(given, parameters, where), strict=False)), only)
-    paired = not any("y" in form or form == ("x",) for form in forms)
-    own = {role for role in (*constants, *(role for form in forms for role in form)) if role not in _COMPACT.values()}
-    own_names = {spelled: role for role in own for spelled in (role, role.rstrip("_"))}
-    named = {p.name: own_names.get(p.name) or role_of(p.name, paired) for p in parameters}
-    if "b" in named and "a" not in named:
-        named["b"] = "beta"
-    fixed = {*CONSTANT_ROLES, *constants}
-    useful = {role for form in forms for role in form} | fixed | {"m", "n", "z0", "kl"}
-    found = {name: role for name, role in named.items() if role in useful}
-    required = [p.name for p in parameters if p.required]
-    if (
-        all(name in found for name in required)
-        and len(set(found.values())) == len(found)
-        and _enough(found, forms, fixed)
-    ):
-        return Binding({name: role for name, role in found.items() if role}, only)
-    told = {name: role for name, role in found.items() if role in fixed or role == "z0"}
-    places = [p.name for p in parameters if p.required and p.name not in told] or required
-    in_order = all(p.kind != "key" for p in parameters)
-    for form in forms:
-        if in_order and len(form) == len(places):
-            roles = dict(zip(places, form, strict=True))
-            return Binding(roles | {k: v for k, v in told.items() if v and k not in roles}, only)
-    example = ",".join(ROLE_NAMES.get(role, role) for role in forms[0])
-    fix = f"Say what each is with --inputs, in order, for instance --inputs {example}"
-    raise InputError(
-        "cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix
-    )
-
-
-def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]], fixed: set[str]) -> bool:
-    """Whether the data roles amount to one of the method's forms, more or less (a fault may leave an input out)."""
-    data = {role for role in found.values() if role not in fixed}
-    return any(len(data & set(form)) >= max(1, len(form) - 2) for form in forms)
-
-
-def _stated(given: Sequence[str], parameters: Sequence[Parameter], where: str) -> list[str]:
-    known = {name: role for role, name in ROLE_NAMES.items()} | CATALOGUE_ROLES | {role: role for role in VIEWS}
-    for name in given:
-        if name not in known:
-            raise InputError(f"--inputs: no input {name!r}", fix=suggest(name, set(known)))
-    needed = sum(p.required for p in parameters)
-    if not needed <= len(given) <= len(parameters):
-        raise InputError("--inputs must name every parameter, in order", where=where, got=",".join(given))
-    return [known[name] for name in given]
-
-
-def forms_of(inputs: Sequence[str]) -> list[tuple[str, ...]]:
-    """The orders in which a method with these catalogue inputs is usually written."""
-    first = tuple(CATALOGUE_ROLES.get(name, name) for name in inputs)
-    swaps: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
-        (("a", "b"), ("pw", "pl", "rw", "rl")),
-        (("pw", "pl", "rw", "rl"), ("a", "b")),
-        (("pw", "pl", "m", "n"), ("cw", "cl")),
-        (("q",), ("p", "r")),
-        (("b",), ("pl", "rl")),
-        (("pw", "pl", "rw", "rl"), ("pw", "pl", "rw", "rl", "m", "n")),
-    )
-    forms = [first]
-    for old, new in swaps:
-        if first[: len(old)] == old and not (new[-2:] == first[-2:] == ("m", "n")):
-            forms.append(new + first[len(old) :])
-    if "z0" in first:
-        forms += [tuple(role for role in form if role != "z0") for form in forms]
-        forms += [tuple("kl" if role == "z0" else role for role in form) for form in forms if "z0" in form]
-    return forms
 
 
 Rows = dict[str, Any]
@@ -324,14 +208,3 @@ def view(role: str, rows: Rows) -> Any:
 def take(rows: Rows, index: int | slice | Sequence[int]) -> Rows:
     """Some of the rows; one row's symbols are numbers."""
     return {name: np.asarray(values)[index] for name, values in rows.items()}
-
-
-def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
-    """The parameters that can be given one by one."""
-    kinds = {
-        inspect.Parameter.POSITIONAL_ONLY: "positional",
-        inspect.Parameter.POSITIONAL_OR_KEYWORD: "either",
-        inspect.Parameter.KEYWORD_ONLY: "keyword",
-    }
-    found = inspect.signature(function).parameters.values()
-    return [Parameter(p.name, kinds[p.kind], p.default is inspect.Parameter.empty) for p in found if p.kind in kinds]

@@ -24,8 +24,8 @@ from types import TracebackType
 from typing import Any
 
 from penchant.errors import InputError
+from penchant.whiteboard.binding import Parameter
 from penchant.whiteboard.calling import Reply, Target, describe
-from penchant.whiteboard.inputs import Parameter
 from penchant.whiteboard.shapes import Plain, find
 
 MEMORY_BYTES = 2 << 30

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from penchant.whiteboard.inputs import Parameter, parameters_of, role_of
+from penchant.whiteboard.binding import Parameter, parameters_of
+from penchant.whiteboard.inputs import role_of
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import numpy as np
 from penchant.errors import InputError, suggest
 from penchant.objectives.catalogue import METHODS, OTHER_NAMES, Method
 from penchant.whiteboard.anatomy import ANATOMIES, NOTHING, evaluate
+from penchant.whiteboard.binding import forms_of
 from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.faults import FAULTS
-from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, forms_of, sample_rows
+from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, sample_rows
 
 
 class Formula(Protocol):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from penchant.whiteboard.bench import Runner
+from penchant.whiteboard.binding import Parameter
 from penchant.whiteboard.grade import failed
-from penchant.whiteboard.inputs import Parameter
 from penchant.whiteboard.verdict import Example, Finding, Verdict
 
 Results = tuple[tuple[Finding | None, np.ndarray], ...]
