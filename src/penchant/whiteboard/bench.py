@@ -10,7 +10,16 @@ import numpy as np
 
 from penchant.whiteboard.binding import Binding
 from penchant.whiteboard.calling import Reply
-from penchant.whiteboard.inputs import CONSTANT_ROLES, ROLE_NAMES, Rows, sample_rows, take, view, with_baseline
+from penchant.whiteboard.inputs import (
+    BASELINE,
+    CONSTANT_ROLES,
+    ROLE_NAMES,
+    Rows,
+    sample_rows,
+    take,
+    view,
+    with_baseline,
+)
 from penchant.whiteboard.subjects import Subject
 
 
@@ -50,6 +59,16 @@ class Bench:
         constants = {role for role in (*CONSTANT_ROLES, *self.subject.constants) if role in roles}
         return constants | ({"gamma"} if "gamma_ratio" in roles else set())
 
+    @property
+    def has_baseline(self) -> bool:
+        return self.binding.has(BASELINE) or self.binding.has("reward_baseline")
+
+    @property
+    def strays(self) -> list[str]:
+        """Parameters with the name of a constant that the method does not have."""
+        own = {*self.subject.constants, *(["gamma_ratio"] if "gamma" in self.subject.constants else [])}
+        return [name for name, role in self.binding.roles.items() if role in CONSTANT_ROLES and role not in own]
+
     def rows(self, count: int, constant: bool = False, **values: Any) -> Rows:
         """Probe rows: what the function takes no parameter for has its default; ``constant`` fixes the constants."""
         rows = sample_rows(count, self.subject.extras)
@@ -61,6 +80,8 @@ class Bench:
                 rows[role] = float(self.subject.constants[role]) * np.array([1.0, 0.7, 0.9])[turn]
         if not self.binding.has("z0") and not self.binding.has("kl"):
             rows["z0"] = np.zeros(count)
+        if not self.has_baseline:
+            rows[BASELINE] = np.zeros(count)
         if self.binding.has("kl"):
             signs = np.where(np.arange(count) % 3 == 1, -1.0, 1.0)
             rows["z0"] = rows["z0"] * signs

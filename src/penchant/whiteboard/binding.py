@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.errors import InputError, suggest
-from penchant.whiteboard.inputs import CATALOGUE_ROLES, COMMON_NAMES, CONSTANT_ROLES, ROLE_NAMES, VIEWS, role_of
+from penchant.whiteboard.inputs import (
+    CATALOGUE_ROLES,
+    COMMON_NAMES,
+    CONSTANT_ROLES,
+    OTHER_LETTERS,
+    ROLE_NAMES,
+    VIEWS,
+    role_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,7 @@ def bind(
     only = tuple(p.name for p in parameters if p.kind == "positional")
     if given is not None:
         return Binding(dict(zip((p.name for p in parameters), _stated(given, parameters, where), strict=False)), only)
-    paired = not any("y" in form or form == ("x",) for form in forms)
-    own = {
-        role for role in (*constants, *(role for form in forms for role in form)) if role not in COMMON_NAMES.values()
-    }
-    own_names = {spelled: role for role in own for spelled in (role, role.rstrip("_"))}
-    named = {p.name: own_names.get(p.name) or role_of(p.name, paired) for p in parameters}
-    if "b" in named and "a" not in named:
-        named["b"] = "beta"
+    named = _named(parameters, forms, constants)
     fixed = {*CONSTANT_ROLES, *constants}
     useful = {role for form in forms for role in form} | fixed | {"m", "n", "z0", "kl"}
     found = {name: role for name, role in named.items() if role in useful}
@@ -86,6 +87,33 @@ def bind(
     raise InputError(
         "cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix
     )
+
+
+def _named(
+    parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], constants: Sequence[str]
+) -> dict[str, str | None]:
+    """What the names say: the method's own names first, then the common ones, then what it calls otherwise."""
+    paired = not any("y" in form or form == ("x",) for form in forms)
+    inputs = {role for form in forms for role in form}
+    own = {role for role in (*constants, *inputs) if role not in COMMON_NAMES.values()}
+    own_names = {spelled: role for role in own for spelled in (role, role.rstrip("_"))}
+    named = {p.name: own_names.get(p.name) or role_of(p.name, paired) for p in parameters}
+    if "b" in named and "a" not in named:
+        named["b"] = "beta"
+    for name, role in named.items():
+        named[name] = _called_here(name, role, constants, set(named.values()))
+    return named
+
+
+def _called_here(name: str, role: str | None, constants: Sequence[str], taken: set[str | None]) -> str | None:
+    """A constant that the method has under another letter: ORPO's lambda is TRL's ``beta``."""
+    if role in constants or role not in OTHER_LETTERS:
+        return role
+    here = OTHER_LETTERS[role]
+    only = constants[0] if len(constants) == 1 else ""
+    if only in ("beta", "lam") and role != "eps" and "margin" not in name:
+        here = only
+    return here if here in constants and here not in taken else role
 
 
 def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]], fixed: set[str]) -> bool:
@@ -123,6 +151,11 @@ def forms_of(inputs: Sequence[str]) -> list[tuple[str, ...]]:
     if "z0" in first:
         forms += [tuple(role for role in form if role != "z0") for form in forms]
         forms += [tuple("kl" if role == "z0" else role for role in form) for form in forms if "z0" in form]
+    if "log_ratio_baseline" in first:
+        forms += [tuple("reward_baseline" if role == "log_ratio_baseline" else role for role in form) for form in forms]
+        forms += [
+            tuple(role for role in form if role != "reward_baseline") for form in forms if form[-1] == "reward_baseline"
+        ]
     return forms
 
 

@@ -16,7 +16,7 @@ from penchant.whiteboard.binding import Parameter, bind
 from penchant.whiteboard.extremes import extreme_findings
 from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.gradients import gradient_findings
-from penchant.whiteboard.inputs import Rows, take
+from penchant.whiteboard.inputs import BASELINE, ROLE_NAMES, Rows, take
 from penchant.whiteboard.matching import COARSE, Match, match
 from penchant.whiteboard.subjects import Subject
 from penchant.whiteboard.verdict import Example, Finding, Verdict
@@ -44,7 +44,7 @@ def grade(
     error = fit(bench)
     if error is not None:
         return failed(subject.name, name, error, runner.library)
-    rows, observed, found = recognise(bench)
+    rows, observed, found = _recognise(bench, parameters)
     findings = _formula_findings(bench, found, observed, rows)
     finite = bool(np.isfinite(observed).all())
     findings += batch_findings(bench, found, finite or found is None)
@@ -64,7 +64,7 @@ def explanation(
         InputError: if the parameters do not fit the method.
     """
     bench = Bench(runner, subject, bind(parameters, subject.forms, inputs, name, tuple(subject.constants)))
-    return None if fit(bench) is not None else recognise(bench)[2]
+    return None if fit(bench) is not None else _recognise(bench, parameters)[2]
 
 
 def _one_cause(findings: list[Finding]) -> list[Finding]:
@@ -103,6 +103,20 @@ def _swapped_side(found: Match | None) -> str | None:
             if signs in ([1, -1, 1, -1], [-1, 1, -1, 1]):
                 return "rejected" if signs[0] > 0 else "chosen"
     return None
+
+
+def _recognise(bench: Bench, parameters: Sequence[Parameter]) -> tuple[Rows, np.ndarray, Match | None]:
+    """What it computes; where that is unknown, with constants that the method does not have left at their defaults."""
+    known = recognise(bench)
+    given = {p.name for p in parameters if not p.required} & set(bench.strays)
+    if known[2] is not None or not given:
+        return known
+    whole, labels = bench.binding, bench.labels
+    bench.binding = replace(whole, roles={name: role for name, role in whole.roles.items() if name not in given})
+    again = recognise(bench)
+    if again[2] is None:
+        bench.binding, bench.labels = whole, labels
+    return known if again[2] is None else again
 
 
 def recognise(bench: Bench) -> tuple[Rows, np.ndarray, Match | None]:
@@ -165,6 +179,7 @@ def _formula_findings(bench: Bench, found: Match | None, observed: np.ndarray, r
         sentence = "it is none of the known methods or mistakes, alone or in pairs"
         if not np.isfinite(observed).any():
             sentence = "it gives no finite loss on ordinary inputs"
+        sentence += _stray_words(bench)
         return [Finding("unknown", sentence, line=_whole_line(bench.subject), example=example)]
     example = smallest_example(bench, found) if found.faults else None
     findings = [_of_fault(found, fault, example if not i else None) for i, fault in enumerate(found.faults)]
@@ -179,6 +194,13 @@ def _formula_findings(bench: Bench, found: Match | None, observed: np.ndarray, r
             )
         )
     return findings
+
+
+def _stray_words(bench: Bench) -> str:
+    if not bench.strays:
+        return ""
+    own = ", ".join(ROLE_NAMES.get(role, role) for role in bench.subject.constants) or "none"
+    return f" ({', '.join(bench.strays)}: no constant of {bench.subject.name}, which has {own})"
 
 
 def _of_fault(found: Match, fault: Fault, example: Example | None) -> Finding:
@@ -242,6 +264,8 @@ def conclude(bench: Bench, found: Match | None, findings: list[Finding], name: s
         if found
         else ""
     )
+    if found is not None and BASELINE in found.subject.extras and not bench.has_baseline:
+        fixed += ", with a baseline of 0"
     facts: dict[str, Any] = {"fixed": dict(found.fixed or {})} if found else {}
     if found is not None and found.subject.name != subject.name:
         facts |= {"recognised": found.subject.name}

@@ -24,6 +24,7 @@ VIEWS = {
     "kl": "z_rows",
     **{name: name for name in ("beta", "gamma", "lam", "eps", "wd", "wu")},
     "gamma_ratio": "gamma / beta",
+    "reward_baseline": "beta * log_ratio_baseline",
 }
 """How each role is computed from the symbols; ``z_rows`` are the mismatched log-ratios whose mean is the baseline."""
 
@@ -61,6 +62,10 @@ CONSTANT_ROLES = ("beta", "gamma", "lam", "eps", "wd", "wu", "gamma_ratio")
 POLICY_ROLES = ("pw", "pl", "a", "b", "cw", "cl", "p", "q", "x")
 CONSTANT_INPUTS = ("rw", "rl", "r", "z0", "kl")
 """Inputs that a gradient must not flow into."""
+BASELINE = "log_ratio_baseline"
+"""The baseline of BCO and what is built on it; a function that takes none has one of 0."""
+OTHER_LETTERS = {"beta": "lam", "gamma": "delta", "lam": "alpha", "eps": "epsilon"}
+"""What a constant of a usual name may be where the method has none of that name."""
 
 _CHOSEN = {
     "chosen",
@@ -108,6 +113,7 @@ _EXACT = {
         "kl_logratios",
         "kl_ratios",
     ),
+    "reward_baseline": ("reward_baseline", "delta"),
     "a": ("a", "log_ratio_chosen", "rho_w", "h_w"),
     "b": ("b", "log_ratio_rejected", "rho_l", "h_l"),
     "m": ("m", "len_w", "lw", "n_w", "nw", "n_chosen", "t_w"),
@@ -188,6 +194,7 @@ def sample_rows(count: int, extras: Sequence[str] = (), seed: int = 20231) -> Ro
         "eps": np.array([0.1, 0.3, 0.2])[turn],
         "wd": np.array([1.0, 1.4, 0.7])[turn],
         "wu": np.array([1.2, 0.6, 1.5])[turn],
+        BASELINE: np.zeros(count),
     }
     rows |= {name: rng.uniform(0.55, 0.95, count) for name in extras if name not in VIEWS}
     return with_baseline(rows)

@@ -19,7 +19,7 @@ from penchant.whiteboard.anatomy import ANATOMIES, NOTHING, evaluate
 from penchant.whiteboard.binding import forms_of
 from penchant.whiteboard.fault import Fault
 from penchant.whiteboard.faults import FAULTS
-from penchant.whiteboard.inputs import CATALOGUE_ROLES, VIEWS, sample_rows
+from penchant.whiteboard.inputs import BASELINE, CATALOGUE_ROLES, VIEWS, sample_rows
 
 
 class Formula(Protocol):
@@ -153,7 +153,8 @@ def others(subject: Subject) -> Iterator[Subject]:
     """The catalogue's other methods on the same kind of rows."""
     for name in checkable():
         other = get_subject(name)
-        if name != subject.name and other.method is not None and other.paired == subject.paired and not other.extras:
+        known = set(other.extras) <= {BASELINE}
+        if name != subject.name and other.method is not None and other.paired == subject.paired and known:
             yield other
 
 

@@ -1,0 +1,58 @@
+"""Right losses as people write them: constants under their usual names, a baseline left out, means per token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from whiteboard.templates import NUMPY
+from whiteboard.variants import graded
+
+from penchant.whiteboard.sandbox import Sandbox
+
+FOUR = "policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps"
+RATIOS = "    a, b = policy_chosen_logps - ref_chosen_logps, policy_rejected_logps - ref_rejected_logps\n    return "
+ORPO = (
+    "def loss(chosen_avg_logps, rejected_avg_logps, {0}=0.1):\n    log_odds = lambda p: p - np.log(-np.expm1(p))\n"
+    "    z = log_odds(chosen_avg_logps) - log_odds(rejected_avg_logps)\n"
+    "    return (-chosen_avg_logps + {0} * np.logaddexp(0, -z)).mean()\n"
+)
+
+
+def on_four(constants: str, body: str) -> str:
+    return f"{NUMPY}def loss({FOUR}, {constants}):\n{RATIOS}({body}).mean()\n"
+
+
+EXO = "np.exp(-np.logaddexp(0, -z)) * (-np.logaddexp(0, -z) - np.log(1 - e)) + np.exp(-np.logaddexp(0, z)) * (-np.logaddexp(0, z) - np.log(e))"
+USUAL = [
+    ("orpo", NUMPY + ORPO.format("beta")),
+    ("orpo", NUMPY + ORPO.format("alpha")),
+    ("hinge", on_four("gamma=0.05", "np.maximum(0, 1 - gamma * (a - b))")),
+    ("rso", on_four("gamma=0.05", "np.maximum(0, 1 - gamma * (a - b))")),
+    ("exo", on_four("beta=0.1, label_smoothing=1e-3", EXO.replace("z", "(beta * (a - b))").replace("e)", "label_smoothing)"))),
+    ("bco", on_four("beta=0.1, delta=0.0", "np.logaddexp(0, delta - beta * a) + np.logaddexp(0, beta * b - delta)")),
+    ("bco", on_four("beta=0.1, log_ratio_baseline=0.0", "np.logaddexp(0, -beta * (a - log_ratio_baseline)) + np.logaddexp(0, beta * (b - log_ratio_baseline))")),
+    ("bco", on_four("beta=0.1", "np.logaddexp(0, -beta * a) + np.logaddexp(0, beta * b)")),
+    ("r_dpo", NUMPY + f"def loss({FOUR}, chosen_len, rejected_len, beta=0.1, lam=0.05):\n{RATIOS}np.logaddexp(0, -beta * (a - b) - lam * (chosen_len - rejected_len)).mean()\n"),
+    ("ipo", on_four("beta=0.1, label_smoothing=0.0", "((a - b) - 1 / (2 * beta)) ** 2 * (1 - label_smoothing) + label_smoothing * ((b - a) - 1 / (2 * beta)) ** 2")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "source"), USUAL)
+def test_usual_names_of_constants_are_known(
+    method: str, source: str, tmp_path: Path, sandboxes: dict[str, Sandbox]
+) -> None:
+    verdict = graded(method, source, tmp_path, sandboxes)
+    assert verdict.kind == "right", verdict.as_text(True)
+
+
+def test_a_constant_that_the_method_does_not_have_is_named(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    source = on_four("beta=0.05, margin=2.0", "np.maximum(0, margin - beta * (a - b)) ** 3")
+    verdict = graded("rso", source, tmp_path, sandboxes)
+    assert "margin: no constant of rso, which has beta" in verdict.sentence
+
+
+def test_bco_with_no_baseline_is_recognised_under_another_name(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    source = on_four("beta=0.1", "np.logaddexp(0, -beta * a) + np.logaddexp(0, beta * b)")
+    verdict = graded("dpo", source, tmp_path, sandboxes)
+    assert verdict.kind == "other" and verdict.sentence.endswith("it is bco, with a baseline of 0.")
