@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
 from penchant.whiteboard.calling import Target
@@ -51,13 +52,25 @@ def assert_matches(
 
 
 def _library_of(function: Callable[..., Any]) -> str:
-    """The array library whose module the function's globals hold and its code mentions."""
-    names = getattr(getattr(function, "__code__", None), "co_names", ())
-    scope = getattr(function, "__globals__", {})
-    used = [getattr(scope.get(name), "__name__", "") for name in names]
-    used += [getattr(value, "__name__", "") for value in scope.values() if type(value).__name__ == "module"]
-    for name in used:
-        library = name.split(".")[0]
-        if library in ("torch", "jax", "numpy"):
-            return library
-    return "numpy"
+    """The array library that a function's code mentions, else math's plain numbers, else what its file has."""
+    used = list(_modules_used(function, set()))
+    if "math" not in used:
+        used += [_module(value) for value in getattr(function, "__globals__", {}).values()]
+    return next((name for name in used if name in ("torch", "jax", "numpy")), "numpy")
+
+
+def _modules_used(function: Callable[..., Any], seen: set[str]) -> Iterator[str]:
+    """The modules that a function mentions, itself or in the functions of its file that it mentions."""
+    scope: dict[str, Any] = getattr(function, "__globals__", {})
+    for name in getattr(getattr(function, "__code__", None), "co_names", ()):
+        if name in scope and name not in seen:
+            seen.add(name)
+            yield _module(scope[name])
+            if getattr(scope[name], "__globals__", None) is scope:
+                yield from _modules_used(scope[name], seen)
+
+
+def _module(value: Any) -> str:
+    """The library of a module, or of what was taken from one (``from math import exp``)."""
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return str(name or "").split(".")[0]

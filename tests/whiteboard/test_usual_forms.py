@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from whiteboard.templates import NUMPY
+from whiteboard.templates import NUMPY, TORCH
 from whiteboard.variants import graded
 
+from penchant.testing import assert_matches
 from penchant.whiteboard.sandbox import Sandbox
 
 FOUR = "policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps"
@@ -56,3 +57,30 @@ def test_bco_with_no_baseline_is_recognised_under_another_name(tmp_path: Path, s
     source = on_four("beta=0.1", "np.logaddexp(0, -beta * a) + np.logaddexp(0, beta * b)")
     verdict = graded("dpo", source, tmp_path, sandboxes)
     assert verdict.kind == "other" and verdict.sentence.endswith("it is bco, with a baseline of 0.")
+
+
+PLAIN = (
+    "def dpo_loss(pw, pl, rw, rl, beta=0.1):\n    z = beta * ((pw - rw) - (pl - rl))\n"
+    "    return math.log1p(math.exp(-z)) if z > 0 else -z + math.log1p(math.exp(z))\n"
+)
+
+
+def test_plain_python_is_judged_as_such_beside_an_array_library(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    for head, notes in (("import math\n\n\n", ()), ("import math\n\nimport torch\n\n\n", ("plain-numbers",))):
+        verdict = graded("dpo", head + PLAIN, tmp_path, sandboxes)
+        assert (verdict.kind, verdict.notes) == ("right", notes), verdict.as_text(True)
+
+
+def test_a_function_of_tensors_that_mentions_math_stays_with_them(
+    tmp_path: Path, sandboxes: dict[str, Sandbox]
+) -> None:
+    body = "    z = beta * ((pw - rw) - (pl - rl))\n    return -ls(z - math.log(1.0)).mean()\n"
+    source = "import math\n" + TORCH + "ls = F.logsigmoid\n\n\ndef dpo_loss(pw, pl, rw, rl, beta=0.1):\n" + body
+    verdict = graded("dpo", source, tmp_path, sandboxes)
+    assert (verdict.kind, verdict.library) == ("right", "torch")
+
+
+def test_assert_matches_takes_plain_python_beside_an_array_library() -> None:
+    scope: dict[str, object] = {}
+    exec("import math\nimport torch\n" + PLAIN, scope)
+    assert_matches("dpo", scope["dpo_loss"])  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from penchant.whiteboard.binding import Parameter
 from penchant.whiteboard.grade import explanation, failed, grade
 from penchant.whiteboard.sandbox import SECONDS, Sandbox, Stopped, libraries_in, parse
 from penchant.whiteboard.subjects import Subject, checkable, get_subject
-from penchant.whiteboard.verdict import Verdict
+from penchant.whiteboard.verdict import Finding, Verdict
 
 _LOSS_NAMES = ("loss", "loss_fn", "compute_loss")
 _MAKERS = ("partial", "jit", "vmap", "compile")
@@ -46,7 +46,9 @@ def check(
     subject = get_subject(method) if method else None
     subject = subject or _guess(function, path)
     name, problem = f"{path.name}:{function}", None
-    for library in _ordered(path, tree, function):
+    arrays = [library for library in libraries_in(path) if library != "python"]
+    used = _modules_used(tree, function.partition(".")[0])
+    for library in _ordered(arrays, used):
         try:
             sandbox = _open(library, seconds, sandboxes)
             try:
@@ -61,10 +63,19 @@ def check(
                 sandboxes.pop(library).close()
             return Verdict(_title(subject), "failed", f"{name} cannot be graded: {stopped}.", library=library)
         if verdict.kind != "failed":
-            return verdict
+            return _of_plain_numbers(verdict, arrays, used)
         problem = problem or verdict
     assert problem is not None
     return problem
+
+
+def _of_plain_numbers(verdict: Verdict, arrays: Sequence[str], used: set[str]) -> Verdict:
+    """A remark on a function of Python's floats in a file that has tensors."""
+    if not (_computes_with_math(used) and {"torch", "jax"} & set(arrays) and verdict.library in ("numpy", "python")):
+        return verdict
+    words = "it computes with plain numbers (math): given tensors, it has no gradient"
+    answer = "Take exp and log from the tensors' library, not from math, before you train with it."
+    return replace(verdict, findings=(*verdict.findings, Finding("plain-numbers", words, wrong=False, answer=answer)))
 
 
 def _open(library: str, seconds: float, sandboxes: dict[str, Sandbox] | None) -> Sandbox:
@@ -167,23 +178,35 @@ def _guess(function: str, path: Path) -> Subject | None:
     return None
 
 
-def _ordered(path: Path, tree: ast.Module, function: str) -> list[str]:
-    """Libraries to try: those that the function itself mentions come first."""
-    libraries = libraries_in(path)
-    aliases = {
-        (alias.asname or alias.name.split(".")[0]): alias.name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    } | {
-        (alias.asname or alias.name): (node.module or "").split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    named = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))
-    body = next((node for node in named if node.name == function.partition(".")[0]), tree)
-    used = {aliases.get(node.id) for node in ast.walk(body) if isinstance(node, ast.Name)}
-    if "python" not in libraries[:1] and libraries:
-        libraries = sorted(libraries, key=lambda library: library not in used)
-    return [library for library in libraries if library != "python"] or ["numpy", "python"]
+def _ordered(arrays: Sequence[str], used: set[str]) -> list[str]:
+    """Libraries to try: what the function itself mentions comes first; plain numbers where that is math alone."""
+    if _computes_with_math(used):
+        return ["numpy", "python", *(library for library in arrays if library != "numpy")]
+    return sorted(arrays, key=lambda library: library not in used) or ["numpy", "python"]
+
+
+def _computes_with_math(used: set[str]) -> bool:
+    return "math" in used and not used & {"numpy", "torch", "jax"}
+
+
+def _modules_used(tree: ast.Module, function: str) -> set[str]:
+    """The modules that a function mentions, itself or in what it uses of the file."""
+    origin = {}
+    for node in ast.walk(tree):
+        for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+            plain = alias.name if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0]
+            origin[alias.asname or plain] = module.split(".")[0]
+    parts: dict[str, ast.AST] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            parts[node.name] = node
+        elif isinstance(node, ast.Assign):
+            parts |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
+    names: set[str] = set()
+    open_ = [parts.get(function, tree)]
+    while open_:
+        new = {node.id for node in ast.walk(open_.pop()) if isinstance(node, ast.Name)} - names
+        names |= new
+        open_ += [parts[name] for name in new & set(parts)]
+    return {origin[name] for name in names & set(origin)}
