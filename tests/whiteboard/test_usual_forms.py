@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from whiteboard.templates import NUMPY, TORCH
 from whiteboard.variants import graded
 
+from penchant.errors import InputError
 from penchant.testing import assert_matches
+from penchant.whiteboard import check
 from penchant.whiteboard.sandbox import Sandbox
 
 FOUR = "policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps"
@@ -84,3 +87,44 @@ def test_assert_matches_takes_plain_python_beside_an_array_library() -> None:
     scope: dict[str, object] = {}
     exec("import math\nimport torch\n" + PLAIN, scope)
     assert_matches("dpo", scope["dpo_loss"])  # type: ignore[arg-type]
+
+
+def test_ipo_per_token_is_a_known_other_form(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    ratios = "(policy_chosen_logps - ref_chosen_logps) / chosen_len - (policy_rejected_logps - ref_rejected_logps) / rejected_len"
+    source = (
+        f"{NUMPY}def loss({FOUR}, chosen_len, rejected_len, beta=0.1):\n    return ({ratios} - 1 / (2 * beta)) ** 2\n"
+    )
+    verdict = graded("ipo", source, tmp_path, sandboxes)
+    assert (verdict.kind, verdict.codes) == ("other", ("ipo-per-token",))
+
+
+@pytest.mark.parametrize("method", ["simpo", "orpo"])
+def test_log_probs_without_lengths_may_be_means(method: str, tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    simpo = "def loss(chosen_avg_logps, rejected_avg_logps, beta=2.0, gamma=0.5):\n    return np.logaddexp(0, gamma - beta * (chosen_avg_logps - rejected_avg_logps)).mean()\n"
+    source = NUMPY + (simpo if method == "simpo" else ORPO.format("beta")).replace("avg_", "")
+    verdict = graded(method, source, tmp_path, sandboxes)
+    inputs = re.search(r"--inputs ([\w,]+)\)", verdict.sentence)
+    assert verdict.codes == ("length-normalisation-missing",) and inputs, verdict.sentence
+    again = check(tmp_path / "code.py", method=method, inputs=inputs[1].split(","), sandboxes=sandboxes)
+    assert again.kind == "right", again.as_text(True)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("policy_logps, ref_logps", "a matrix of \\(rows, 2\\) and a concatenated batch are not taken"),
+        ("logps, ref_logps", "a matrix of \\(rows, 2\\) and a concatenated batch are not taken"),
+        ("policy_logits_w, policy_logits_l, ref_logits_w, ref_logits_l, labels_w, labels_l", "logits are not taken"),
+    ],
+)
+def test_inputs_that_are_not_one_number_per_answer_are_refused_as_such(
+    parameters: str, words: str, tmp_path: Path, sandboxes: dict[str, Sandbox]
+) -> None:
+    with pytest.raises(InputError, match=words):
+        graded("dpo", f"{NUMPY}def dpo({parameters}, beta=0.1):\n    return np.zeros(3)\n", tmp_path, sandboxes)
+
+
+def test_an_unknown_loss_says_how_its_parameters_were_read(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    verdict = graded("dpo", NUMPY + "def dpo(one, two, beta=0.1):\n    return one[..., 1] - two\n", tmp_path, sandboxes)
+    hint = verdict.findings[0].hint or ""
+    assert "one is log_ratio_w, two is log_ratio_l" in hint and "no concatenated batch" in hint

@@ -13,9 +13,11 @@ from penchant.whiteboard.inputs import (
     COMMON_NAMES,
     CONSTANT_ROLES,
     OTHER_LETTERS,
+    REFERENCE_WORDS,
     ROLE_NAMES,
     VIEWS,
     role_of,
+    words_of,
 )
 
 
@@ -77,16 +79,40 @@ def bind(
         return Binding({name: role for name, role in found.items() if role}, only)
     told = {name: role for name, role in found.items() if role in fixed or role == "z0"}
     places = [p.name for p in parameters if p.required and p.name not in told] or required
-    in_order = all(p.kind != "key" for p in parameters)
+    in_order = all(p.kind != "key" for p in parameters) and ("x" in forms[0] or not _logits(places))
     for form in forms:
         if in_order and len(form) == len(places):
             roles = dict(zip(places, form, strict=True))
+            if _one_array_for_both(roles):
+                raise _both_in_one(places, where)
             return Binding(roles | {k: v for k, v in told.items() if v and k not in roles}, only)
-    example = ",".join(ROLE_NAMES.get(role, role) for role in forms[0])
+    raise _cannot_tell([p.name for p in parameters], forms[0], where)
+
+
+def _cannot_tell(names: Sequence[str], form: Sequence[str], where: str) -> InputError:
+    example, got = ",".join(ROLE_NAMES.get(role, role) for role in form), ", ".join(names)
+    if _logits(names):
+        fix = f"Sum the log-probs of each answer's tokens first, and check a function of ({example})"
+        return InputError("logits are not taken, only log-probs of answers", where=where, got=got, fix=fix)
     fix = f"Say what each is with --inputs, in order, for instance --inputs {example}"
-    raise InputError(
-        "cannot tell what the parameters are", where=where, got=", ".join(p.name for p in parameters), fix=fix
+    return InputError("cannot tell what the parameters are", where=where, got=got, fix=fix)
+
+
+def _logits(names: Sequence[str]) -> bool:
+    return any("logits" in words_of(name) for name in names)
+
+
+def _both_in_one(names: Sequence[str], where: str) -> InputError:
+    what = "no parameter says which answer it is of: a matrix of (rows, 2) and a concatenated batch are not taken"
+    example = "policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps"
+    return InputError(
+        what, where=where, got=", ".join(names), fix=f"Check a function of one array per answer: ({example})"
     )
+
+
+def _one_array_for_both(roles: Mapping[str, str]) -> bool:
+    """Whether places contradict names: ``policy_logps, ref_logps`` are no chosen and rejected answer."""
+    return any(words_of(name) & REFERENCE_WORDS and not role.startswith("r") for name, role in roles.items())
 
 
 def _named(

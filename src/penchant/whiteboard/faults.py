@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from penchant.whiteboard.fault import (
     MEAN_FOR_SUM,
@@ -113,7 +114,13 @@ def _ipo() -> Iterator[Fault]:
         yield Fault(
             "ipo-sigmoid", "there is a sigmoid where IPO has a square", logistic, "(Δ - 1/(2β))².", {"loss": expression}
         )
-    yield MEAN_FOR_SUM
+    yield replace(
+        MEAN_FOR_SUM,
+        code="ipo-per-token",
+        sentence="this is IPO on log-probs per token, as TRL has it and its authors advise in practice;"
+        " the paper's formula takes their sums",
+        answer="Keep it and choose beta for differences per token, or do not divide by the lengths.",
+    )
 
 
 _KTO_SIDE = "An undesirable answer far above the baseline: should its loss be high or low?"

@@ -11,7 +11,7 @@ import numpy as np
 
 from penchant.whiteboard.anatomy import evaluate
 from penchant.whiteboard.batches import batch_findings, empty_answer_note, half_precision_note
-from penchant.whiteboard.bench import ENCODINGS, Bench, Runner, fit
+from penchant.whiteboard.bench import ENCODINGS, Bench, Runner, fit, role_name
 from penchant.whiteboard.binding import Parameter, bind
 from penchant.whiteboard.extremes import extreme_findings
 from penchant.whiteboard.fault import Fault
@@ -22,7 +22,8 @@ from penchant.whiteboard.subjects import Subject
 from penchant.whiteboard.verdict import Example, Finding, Verdict
 
 _PROBES = 15
-_OTHER_FORM = {"kto-log-form"}
+_OTHER_FORM = {"kto-log-form", "ipo-per-token"}
+_MEANS = {"pw": "cw", "pl": "cl"}
 
 
 def grade(
@@ -45,7 +46,7 @@ def grade(
     if error is not None:
         return failed(subject.name, name, error, runner.library)
     rows, observed, found = _recognise(bench, parameters)
-    findings = _formula_findings(bench, found, observed, rows)
+    findings = [_or_means(bench, f, parameters) for f in _formula_findings(bench, found, observed, rows)]
     finite = bool(np.isfinite(observed).all())
     findings += batch_findings(bench, found, finite or found is None)
     if found is not None:
@@ -175,12 +176,13 @@ def _is_coarse(bench: Bench, rows: Rows, observed: np.ndarray) -> bool:
 
 def _formula_findings(bench: Bench, found: Match | None, observed: np.ndarray, rows: Rows) -> list[Finding]:
     if found is None:
-        example = smallest_example(bench, None)
+        example, hint = smallest_example(bench, None), _read_as(bench)
         sentence = "it is none of the known methods or mistakes, alone or in pairs"
         if not np.isfinite(observed).any():
             sentence = "it gives no finite loss on ordinary inputs"
+            hint += " Each is one number per answer: no logits, no matrix of (rows, 2), no concatenated batch."
         sentence += _stray_words(bench)
-        return [Finding("unknown", sentence, line=_whole_line(bench.subject), example=example)]
+        return [Finding("unknown", sentence, line=_whole_line(bench.subject), hint=hint, example=example)]
     example = smallest_example(bench, found) if found.faults else None
     findings = [_of_fault(found, fault, example if not i else None) for i, fault in enumerate(found.faults)]
     if found.tolerance >= COARSE:
@@ -194,6 +196,23 @@ def _formula_findings(bench: Bench, found: Match | None, observed: np.ndarray, r
             )
         )
     return findings
+
+
+def _read_as(bench: Bench) -> str:
+    read = ", ".join(f"{name} is {role_name(bench, name)}" for name in bench.binding.roles)
+    return f"Is this what the parameters are: {read}? If not, say so with --inputs."
+
+
+def _or_means(bench: Bench, finding: Finding, parameters: Sequence[Parameter]) -> Finding:
+    """Log-probs without lengths beside them may be means already, as TRL passes them: how to say so."""
+    roles = bench.binding.roles
+    if finding.code != "length-normalisation-missing" or bench.binding.has("m"):
+        return finding
+    known = itertools.takewhile(lambda p: p.name in roles, parameters)
+    stated = [_MEANS.get(roles[p.name], roles[p.name]) for p in known]
+    inputs = ",".join(ROLE_NAMES.get(role, role) for role in stated)
+    words = f"{finding.sentence} (if they are means per token already, it may be right: say --inputs {inputs})"
+    return replace(finding, sentence=words)
 
 
 def _stray_words(bench: Bench) -> str:

@@ -82,7 +82,7 @@ _CHOSEN = {
     "better",
 }
 _REJECTED = {"rejected", "l", "lose", "loser", "losing", "neg", "negative", "dispreferred", "bad", "yl", "worse"}
-_REFERENCE = {"ref", "reference", "base", "sft", "frozen", "old", "init"}
+REFERENCE_WORDS = {"ref", "reference", "base", "sft", "frozen", "old", "init"}
 _LENGTH = {"len", "lens", "length", "lengths", "tokens", "size", "sizes", "count", "counts", "num"}
 _RATIO = {"ratio", "ratios", "logratio", "logratios", "lr", "rho"}
 _MEAN = {"mean", "avg", "average", "averaged", "pbar"}
@@ -126,17 +126,25 @@ _EXACT = {
 COMMON_NAMES = {name: role for role, names in _EXACT.items() for name in names}
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def words_of(name: str) -> set[str]:
+    """The words of a parameter's name."""
+    return set(re.split(r"[_\d]+", _plain(name).replace("log_ratio", "logratio")))
+
+
 def role_of(name: str, paired: bool) -> str | None:
     """The role that a parameter's name spells, or ``None``."""
-    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    plain = _plain(name)
     if plain in CATALOGUE_ROLES:
         return CATALOGUE_ROLES[plain]
     if not paired and plain in ("r", "log_r", "x"):
         return "x" if plain == "x" else "q"
     if plain in COMMON_NAMES:
         return COMMON_NAMES[plain]
-    words = set(re.split(r"[_\d]+", plain.replace("log_ratio", "logratio")))
-    return _paired_role(words) if paired else _single_role(words)
+    return _paired_role(words_of(name)) if paired else _single_role(words_of(name))
 
 
 def _paired_role(words: set[str]) -> str | None:
@@ -147,7 +155,7 @@ def _paired_role(words: set[str]) -> str | None:
         return "m" if chosen else "n"
     if words & _RATIO:
         return "a" if chosen else "b"
-    if words & _REFERENCE:
+    if words & REFERENCE_WORDS:
         return None if words & _MEAN else ("rw" if chosen else "rl")
     if words & _MEAN:
         return "cw" if chosen else "cl"
@@ -159,7 +167,7 @@ def _single_role(words: set[str]) -> str | None:
         return "q"
     if words & _LABEL:
         return "y"
-    if words & _REFERENCE:
+    if words & REFERENCE_WORDS:
         return "r"
     return "p" if words & {"policy", "pi", "logp", "logps", "theta", "model", "p"} else None
 
