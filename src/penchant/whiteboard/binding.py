@@ -77,16 +77,24 @@ def bind(
         and _enough(found, forms, fixed)
     ):
         return Binding({name: role for name, role in found.items() if role}, only)
-    told = {name: role for name, role in found.items() if role in fixed or role == "z0"}
-    places = [p.name for p in parameters if p.required and p.name not in told] or required
+    told = {name: role for name, role in found.items() if role and (role in fixed or role == "z0")}
+    return Binding(_by_place(parameters, forms, told, where), only)
+
+
+def _by_place(
+    parameters: Sequence[Parameter], forms: Sequence[Sequence[str]], told: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """Roles in the order in which the method is usually written, beside those that the names tell."""
+    places = [p.name for p in parameters if p.required and p.name not in told]
+    places = places or [p.name for p in parameters if p.required]
     in_order = all(p.kind != "key" for p in parameters) and ("x" in forms[0] or not _logits(places))
-    for form in forms:
-        if in_order and len(form) == len(places):
-            roles = dict(zip(places, form, strict=True))
-            if _one_array_for_both(roles):
-                raise _both_in_one(places, where)
-            return Binding(roles | {k: v for k, v in told.items() if v and k not in roles}, only)
-    raise _cannot_tell([p.name for p in parameters], forms[0], where)
+    form = next((form for form in forms if in_order and len(form) == len(places)), None)
+    if form is None:
+        raise _cannot_tell([p.name for p in parameters], forms[0], where)
+    roles = dict(zip(places, form, strict=True))
+    if _one_array_for_both(roles):
+        raise _both_in_one(places, where)
+    return roles | {name: role for name, role in told.items() if name not in roles}
 
 
 def _cannot_tell(names: Sequence[str], form: Sequence[str], where: str) -> InputError:

@@ -91,14 +91,25 @@ def beta_faults(step: str, inner: str) -> tuple[Fault, ...]:
     )
 
 
-def sigmoid_for_log_sigmoid(steps: Mapping[str, str]) -> Fault:
-    return Fault(
-        "sigmoid-for-log-sigmoid",
+def sigmoid_for_log_sigmoid(steps: Mapping[str, str]) -> tuple[Fault, Fault]:
+    """A sigmoid without its logarithm: ``-sigmoid(z)`` and ``1 - sigmoid(z)``."""
+    sentences = (
         "there is a sigmoid where the log-sigmoid belongs: the loss is bounded and its slope dies on wrong pairs",
-        "What is the loss of a pair that is ordered very wrongly: about 1, or as large as the margin?",
-        "Use logsigmoid(z), which is -log(1 + e^-z).",
-        {name: f"sigmoid({inner})" for name, inner in steps.items()},
+        "this is 1 - σ(z), a sigmoid without its logarithm: the loss is bounded and its slope dies on wrong pairs",
     )
+    hint = "What is the loss of a pair that is ordered very wrongly: about 1, or as large as the margin?"
+    answer = "Use logsigmoid(z), which is -log(1 + e^-z)."
+    plain, from_one = (
+        Fault(
+            "sigmoid-for-log-sigmoid",
+            sentence,
+            hint,
+            answer,
+            {name: f"sigmoid({inner}){minus}" for name, inner in steps.items()},
+        )
+        for sentence, minus in zip(sentences, ("", " - 1"), strict=True)
+    )
+    return plain, from_one
 
 
 def missing_minus(step: str, inner: str) -> Fault:

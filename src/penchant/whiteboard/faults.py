@@ -30,6 +30,12 @@ _PARTIAL = (
     ("the chosen answer's log-ratio only", "beta * a - b"),
     ("the rejected answer's log-ratio only", "a - beta * b"),
 )
+_RATIOS = (
+    ("log-probs-divided", "log-probs are divided where one is subtracted from the other", "{0} / {1}"),
+    ("ratio-unlogged", "the ratio of the probabilities stands where its logarithm belongs", "exp({0} - {1})"),
+    ("probabilities-for-logs", "probabilities are subtracted where log-probs belong", "exp({0}) - exp({1})"),
+    ("logs-of-logs", "the logarithm is taken of log-probs: it asks for probabilities", "log({0} / {1})"),
+)
 
 
 def _dpo() -> Iterator[Fault]:
@@ -42,7 +48,7 @@ def _dpo() -> Iterator[Fault]:
         "Multiply by beta before the log-sigmoid.",
         {"z": "delta", "loss": "-beta * mix"},
     )
-    yield sigmoid_for_log_sigmoid({"good": "z", "bad": "-z"})
+    yield from sigmoid_for_log_sigmoid({"good": "z", "bad": "-z"})
     yield missing_minus("loss", "mix")
     hint = "At label_smoothing = 0 smoothing must change nothing. Which term keeps its full weight then?"
     for code, sentence, mix in _SMOOTHING:
@@ -52,7 +58,31 @@ def _dpo() -> Iterator[Fault]:
     for what, z in _PARTIAL:
         answer = "Multiply the whole difference by beta: β(a - b)."
         yield Fault("beta-partial", f"beta multiplies {what}", hint, answer, {"z": z})
+    yield from _not_a_difference_of_logs()
     yield MEAN_FOR_SUM
+
+
+def _not_a_difference_of_logs() -> Iterator[Fault]:
+    """Ratios taken of the wrong thing, and sigmoids taken before the difference."""
+    hint = "log(π / π_ref) of log-probs: is that a difference, a ratio, or is there an exp in it?"
+    answer = "The inputs are log-probs: log(π / π_ref) = log π - log π_ref, with no division, no exp and no log."
+    for code, sentence, ratio in _RATIOS:
+        a, b = (ratio.format(*names) for names in (("pw", "rw"), ("pl", "rl")))
+        yield Fault(code, sentence, hint, answer, {"a": a, "b": b, "delta": f"({a}) - ({b})"})
+    yield Fault(
+        "sigmoids-apart",
+        "each answer has a log-sigmoid of its own, and their difference is taken",
+        "At two equal log-ratios the loss is log 2. Is yours?",
+        "Take the difference first: log σ(β(a - b)).",
+        {"mix": "log_sigmoid(beta * a) - log_sigmoid(beta * b)"},
+    )
+    yield Fault(
+        "absolute-value",
+        "there is an absolute value around the margin: a wrong pair is as good as a right one",
+        "What is the loss of a pair that is ordered wrongly?",
+        "Keep the sign of z.",
+        {"z": "abs(beta * delta)"},
+    )
 
 
 def _ipo() -> Iterator[Fault]:

@@ -32,6 +32,30 @@ SIMPO = (
         _SIMPO_FIX,
         {"z": "scaled - beta * gamma"},
     ),
+    Fault(
+        "gamma-over-beta",
+        "γ/β is subtracted from β·Δ: it belongs inside, β(Δ - γ/β)",
+        _SIMPO_MARGIN,
+        _SIMPO_FIX,
+        {"z": "scaled - gamma / beta"},
+    ),
+    Fault(
+        "beta-missing",
+        "beta is missing on the difference, and γ/β is subtracted from it",
+        _SIMPO_MARGIN,
+        _SIMPO_FIX,
+        {"z": "delta - gamma / beta"},
+    ),
+    *(
+        Fault(
+            "beta-partial",
+            f"beta multiplies the {side} answer's log-prob only",
+            "Double beta in the call: which of the two log-probs per token does it scale?",
+            "Multiply the whole difference by beta: β(p̄_w - p̄_l).",
+            {"scaled": scaled},
+        )
+        for side, scaled in (("chosen", "beta * cw - cl"), ("rejected", "cw - beta * cl"))
+    ),
     Fault("gamma-missing", "the margin gamma is not used", _SIMPO_MARGIN, _SIMPO_FIX, {"z": "scaled"}),
     Fault(
         "gamma-sign",
@@ -61,7 +85,7 @@ SIMPO = (
         _SIMPO_FIX,
         {"scaled": "delta", "loss": "-beta * good"},
     ),
-    sigmoid_for_log_sigmoid({"good": "z"}),
+    *sigmoid_for_log_sigmoid({"good": "z"}),
     missing_minus("loss", "good"),
 )
 
@@ -70,8 +94,42 @@ _ORPO_ODDS = "Odds are P / (1 - P). What is their logarithm?"
 _ORPO_FIX = "log odds = p̄ - log(1 - e^p̄)."
 _ORPO_SFT = "With lambda = 0 the loss must be that of supervised fine-tuning on the chosen answer."
 _ORPO_TOTAL = "L = -p̄_w + λ·L_OR."
+_ORPO_RATIO = "The logarithm of a ratio of odds is a difference of log-odds: what goes into the log-sigmoid?"
+_ORPO_Z = "z = log odds_w - log odds_l."
+_COMPLEMENTS = (
+    ("log(1 + P) stands where log(1 - P) belongs", "log(1 + exp({0}))"),
+    ("log(1 - log P) stands where log(1 - P) belongs: the exp is missing", "log(1 - {0})"),
+)
 ORPO = (
     *length_faults(),
+    *(
+        Fault(
+            "complement-wrong",
+            sentence,
+            _ORPO_ODDS,
+            _ORPO_FIX,
+            {"ow": f"cw - {inner.format('cw')}", "ol": f"cl - {inner.format('cl')}"},
+        )
+        for sentence, inner in _COMPLEMENTS
+    ),
+    *(
+        Fault(
+            "complements-added",
+            "the two log(1 - P) are added where one is subtracted from the other",
+            _ORPO_RATIO,
+            _ORPO_Z,
+            {"z": f"cw - cl {sign} (log1mexp(cw) + log1mexp(cl))"},
+        )
+        for sign in "-+"
+    ),
+    Fault("odds-unlogged", "the ratio of the odds lacks its logarithm", _ORPO_RATIO, _ORPO_Z, {"z": "exp(ow - ol)"}),
+    Fault(
+        "odds-unlogged",
+        "the difference of the odds stands where that of their logarithms belongs",
+        _ORPO_RATIO,
+        _ORPO_Z,
+        {"z": "exp(ow) - exp(ol)"},
+    ),
     Fault(
         "odds-missing", "log-probs are compared where log-odds belong", _ORPO_ODDS, _ORPO_FIX, {"ow": "cw", "ol": "cl"}
     ),
@@ -103,7 +161,7 @@ ORPO = (
         "z = log odds_w - log odds_l.",
         {"z": "ow + ol"},
     ),
-    sigmoid_for_log_sigmoid({"good": "z"}),
+    *sigmoid_for_log_sigmoid({"good": "z"}),
     Fault(
         "minus-missing",
         "the minus sign of the odds-ratio term is missing",
@@ -112,6 +170,13 @@ ORPO = (
         {"term": "good"},
     ),
     Fault("sft-missing", "the fine-tuning term is missing", _ORPO_SFT, _ORPO_TOTAL, {"nll": "0"}),
+    Fault(
+        "sft-weighted",
+        "the fine-tuning term is multiplied by 1 - λ",
+        _ORPO_SFT,
+        _ORPO_TOTAL,
+        {"nll": "-(1 - lam) * cw"},
+    ),
     Fault("sft-sign", "the fine-tuning term lacks its minus sign", _ORPO_SFT, _ORPO_TOTAL, {"nll": "cw"}),
     Fault("sft-rejected", "the fine-tuning term is of the rejected answer", _ORPO_SFT, _ORPO_TOTAL, {"nll": "-cl"}),
     Fault(

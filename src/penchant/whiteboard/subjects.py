@@ -167,6 +167,36 @@ def _twin(name: str) -> str | None:
     return None
 
 
+_OWN_FAULTS = {
+    "dpop": (
+        Fault(
+            "lambda-outside-beta",
+            "lambda's penalty is not multiplied by beta",
+            "Double beta in the call: does the penalty grow with it?",
+            "β(a - b - λ·max(0, -a)): the penalty stands inside the brackets.",
+            {"lambda_": "lam / beta"},
+        ),
+    ),
+    "bco": (
+        Fault(
+            "baseline-outside-beta",
+            "the baseline of log-ratios is not multiplied by beta",
+            "Is the baseline one of log-ratios, or of rewards β·log-ratio?",
+            "β(a - baseline).",
+            {BASELINE: f"{BASELINE} / beta"},
+        ),
+        Fault(
+            "baseline-scaled-twice",
+            "the baseline of rewards is multiplied by beta once more",
+            "Is the baseline one of log-ratios, or of rewards β·log-ratio?",
+            "βa - δ: δ is a mean of rewards.",
+            {BASELINE: f"{BASELINE} * beta"},
+        ),
+    ),
+}
+"""What people get wrong in methods without a page of steps, beyond what any input and constant allows."""
+
+
 def _generic_faults(method: Method) -> Iterator[Fault]:
     """Faults that can be made with a method's inputs and constants, whatever its formula."""
     inputs = method.inputs
@@ -179,6 +209,7 @@ def _generic_faults(method: Method) -> Iterator[Fault]:
     for name, default in method.constants.items():
         if not isinstance(default, str):
             yield from _of_constant(name)
+    yield from _OWN_FAULTS.get(method.name, ())
     yield Fault("minus-missing", "the loss has the wrong sign", hint, "Turn the sign round.", {"loss": "-loss"})
 
 
