@@ -45,3 +45,30 @@ MISTAKES = [
 def test_a_mistake_is_named(method: str, source: str, code: str, tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
     verdict = graded(method, NUMPY + source, tmp_path, sandboxes)
     assert verdict.findings[0].code == code and "Besides" not in verdict.sentence, verdict.as_text(True)
+
+
+def test_an_overflow_is_not_blamed_on_a_sigmoid_alone(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    source = FOUR + "np.log1p(np.exp(-beta * (a - b))).mean()\n"
+    verdict = graded("dpo", NUMPY + source, tmp_path, sandboxes)
+    assert verdict.codes == ("naive-log-sigmoid",) and "e^-z overflows" in verdict.sentence
+    assert "exp(800)" in (verdict.findings[0].hint or "")
+
+
+def test_what_is_expected_is_the_methods_own_value(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    source = FOUR + "np.log2(1 + np.exp(-beta * (a - b))).mean()\n"
+    verdict = graded("dpo", NUMPY + source, tmp_path, sandboxes)
+    example = verdict.findings[0].example
+    assert example is not None and example.expected == pytest.approx(709.8, abs=0.1)
+    assert "by 1.4427 (1/ln 2: the logarithm is to base 2)" in verdict.sentence
+
+
+def test_a_number_added_besides_is_said_in_words(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    source = FOUR + "(3 + np.logaddexp(0, -(a - b))).mean()\n"
+    verdict = graded("dpo", NUMPY + source, tmp_path, sandboxes)
+    assert verdict.codes == ("beta-missing",) and verdict.sentence.endswith("(Besides, 3 is added to the loss.)")
+
+
+def test_another_method_with_a_fault_is_named_with_it(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    source = FOUR + "np.log1p(np.exp(-beta * (a - b))).mean()\n"
+    verdict = graded("ipo", NUMPY + source, tmp_path, sandboxes)
+    assert "is not ipo; it is dpo, and not as that should be: log σ(z)" in verdict.sentence

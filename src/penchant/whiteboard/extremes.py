@@ -153,7 +153,8 @@ def _has(match: Match, function: str) -> bool:
 
 
 def _finding(bench: Bench, match: Match, broken: Break, breaks: dict[str, Break | None]) -> Finding:
-    example = Example(bench.inputs(take(broken.rows, 0)), broken.expected, broken.got)
+    expected = float(Match(match.subject, fixed=match.fixed).predict(broken.rows)[0])
+    example = Example(bench.inputs(take(broken.rows, 0)), expected, broken.got)
     where = " and ".join(f"{_where(match, b)} in {dtype}" for dtype, b in breaks.items() if b is not None)
     kind = broken.walk.kind
     if kind == "certain":
@@ -182,13 +183,14 @@ def _finding(bench: Bench, match: Match, broken: Break, breaks: dict[str, Break 
         return Finding("clipped", sentence, True, "log σ(z) = min(z, 0) - log(1 + e^-|z|)", hint, _ANSWER, example)
     growing = abs(broken.expected) > 5
     if growing and (_has(match, "log_sigmoid") or not isinstance(match.subject.formula, Anatomy)):
-        sentence = f"log(sigmoid(z)) is taken in two steps, which gives {broken.got} from {where}"
+        cause = "e^-z overflows, or σ(z) is 0 before its logarithm is taken"
+        sentence = f"log σ(z) is not taken in one piece: {cause}: {broken.got} from {where}"
         return Finding(
             "naive-log-sigmoid",
             sentence,
             True,
             "log σ(z)",
-            "What is sigmoid(-800) in floating point, and its log?",
+            "What is exp(800) in floating point? What is sigmoid(-800), and its log?",
             _ANSWER,
             example,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -294,6 +295,8 @@ def conclude(bench: Bench, found: Match | None, findings: list[Finding], name: s
         kind = "wrong"
         causes = "; and ".join(finding.sentence for finding in wrong)
         sentence = f"{name} is not {title} as it should be: {causes}."
+        if found is not None and found.subject.name != title:
+            sentence = f"{name} is not {title}; it is {found.subject.name}{fixed}, and not as that should be: {causes}."
     elif found is not None and found.subject.name != subject.name:
         kind, sentence = "other", f"{name} is not {title}; it is {found.subject.name}{_constant_words(found)}{fixed}."
     elif found is not None and (found.factor != 1 or found.offset or found.power):
@@ -301,7 +304,7 @@ def conclude(bench: Bench, found: Match | None, findings: list[Finding], name: s
     else:
         kind, sentence = "right", f"{name} is {title}{fixed}."
     if kind == "wrong" and found is not None and _constant_words(found):
-        sentence += f" (Besides, it is{_constant_words(found)}.)"
+        sentence += f" (Besides, {_besides(found)}.)"
     return Verdict(title, kind, sentence, tuple(findings), bench.runner.library, facts | _constants(found))
 
 
@@ -312,10 +315,23 @@ def _constants(found: Match | None) -> dict[str, Any]:
 
 
 def _constant_words(found: Match) -> str:
-    words = f" times {found.factor:g}" if found.factor != 1 else ""
+    words = f" times {found.factor:g}{_base(found.factor)}" if found.factor != 1 else ""
     if found.power:
         words += f" times β^{found.power}" if found.power != 1 else " times β"
     return words + (f" {'+' if found.offset > 0 else '-'} {abs(found.offset):g}" if found.offset else "")
+
+
+def _besides(found: Match) -> str:
+    """The constants once more, as what was done to the loss."""
+    if found.offset:
+        return f"{abs(found.offset):g} is {'added to' if found.offset > 0 else 'taken off'} the loss"
+    return f"the loss is multiplied by{_constant_words(found).removeprefix(' times')}"
+
+
+def _base(factor: float) -> str:
+    """The base of a logarithm that is not the natural one, seen from its factor."""
+    base = next((base for base in (2, 10) if abs(factor * math.log(base) - 1) < 1e-5), None)
+    return f" (1/ln {base}: the logarithm is to base {base})" if base else ""
 
 
 def failed(method: str, name: str, error: dict[str, Any], library: str) -> Verdict:
