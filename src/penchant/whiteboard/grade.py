@@ -296,7 +296,7 @@ def conclude(bench: Bench, found: Match | None, findings: list[Finding], name: s
         causes = "; and ".join(finding.sentence for finding in wrong)
         sentence = f"{name} is not {title} as it should be: {causes}."
         if found is not None and found.subject.name != title:
-            sentence = f"{name} is not {title}; it is {found.subject.name}{fixed}, and not as that should be: {causes}."
+            sentence = f"{name} is not {title}; it is {found.subject.name}, and not as that should be: {causes}."
     elif found is not None and found.subject.name != subject.name:
         kind, sentence = "other", f"{name} is not {title}; it is {found.subject.name}{_constant_words(found)}{fixed}."
     elif found is not None and (found.factor != 1 or found.offset or found.power):
