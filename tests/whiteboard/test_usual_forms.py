@@ -128,3 +128,10 @@ def test_an_unknown_loss_says_how_its_parameters_were_read(tmp_path: Path, sandb
     verdict = graded("dpo", NUMPY + "def dpo(one, two, beta=0.1):\n    return one[..., 1] - two\n", tmp_path, sandboxes)
     hint = verdict.findings[0].hint or ""
     assert "one is log_ratio_w, two is log_ratio_l" in hint and "no concatenated batch" in hint
+
+
+def test_another_method_with_a_constant_of_its_own_is_recognised(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    bent = "-np.expm1(-alpha * {0}) / alpha"
+    source = on_four("beta=0.1, alpha=0.5", f"np.logaddexp(0, -beta * ({bent.format('a')} - {bent.format('b')}))")
+    verdict = graded("dpo", source.replace("- -", "+ "), tmp_path, sandboxes)
+    assert verdict.kind == "other" and verdict.facts["recognised"] == "f_dpo", verdict.as_text(True)

@@ -200,7 +200,8 @@ def _formula_findings(bench: Bench, found: Match | None, observed: np.ndarray, r
 
 
 def _read_as(bench: Bench) -> str:
-    read = ", ".join(f"{name} is {role_name(bench, name)}" for name in bench.binding.roles)
+    meant = {name: role_name(bench, name) for name in bench.binding.roles}
+    read = ", ".join(f"{name} is {role}" for name, role in meant.items() if name != role) or "as they are called"
     return f"Is this what the parameters are: {read}? If not, say so with --inputs."
 
 

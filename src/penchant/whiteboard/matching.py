@@ -55,7 +55,7 @@ class Match:
 
     def predict(self, rows: Rows) -> np.ndarray:
         """The loss of each row under this match."""
-        rows = {**rows, **{name: np.full_like(rows[name], value) for name, value in (self.fixed or {}).items()}}
+        rows = _with(rows, self.fixed or {})
         losses = _predict(self.subject, rows, changes_of(self.faults))
         return np.asarray(losses * self.factor * rows["beta"] ** self.power + self.offset)
 
@@ -225,7 +225,7 @@ def _fixed(subject: Subject, free: set[str]) -> Iterator[dict[str, float]]:
 
 
 def _with(rows: Rows, fixed: Mapping[str, float]) -> Rows:
-    return {**rows, **{name: np.full_like(rows[name], value) for name, value in fixed.items()}}
+    return {**rows, **{name: np.full(np.shape(rows["beta"]), value) for name, value in fixed.items()}}
 
 
 def _fixed_of(other: Subject, free: set[str]) -> dict[str, float]:
