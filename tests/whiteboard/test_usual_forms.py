@@ -135,3 +135,11 @@ def test_another_method_with_a_constant_of_its_own_is_recognised(tmp_path: Path,
     source = on_four("beta=0.1, alpha=0.5", f"np.logaddexp(0, -beta * ({bent.format('a')} - {bent.format('b')}))")
     verdict = graded("dpo", source.replace("- -", "+ "), tmp_path, sandboxes)
     assert verdict.kind == "other" and verdict.facts["recognised"] == "f_dpo", verdict.as_text(True)
+
+
+def test_a_methods_own_constants_can_be_stated(tmp_path: Path, sandboxes: dict[str, Sandbox]) -> None:
+    body = "np.logaddexp(0, -k * ((one - three) - (two - four)) - s * (five - six)).mean()"
+    (tmp_path / "code.py").write_text(f"{NUMPY}def f(one, two, three, four, five, six, k, s):\n    return {body}\n")
+    inputs = [*FOUR.split(", "), "chosen_lengths", "rejected_lengths", "beta", "alpha"]
+    verdict = check(tmp_path / "code.py", method="r_dpo", inputs=inputs, sandboxes=sandboxes)
+    assert verdict.kind == "right", verdict.as_text(True)

@@ -65,7 +65,9 @@ def bind(
     """
     only = tuple(p.name for p in parameters if p.kind == "positional")
     if given is not None:
-        return Binding(dict(zip((p.name for p in parameters), _stated(given, parameters, where), strict=False)), only)
+        own = {*constants, *(role for form in forms for role in form)}
+        stated = _stated(given, parameters, where, own)
+        return Binding(dict(zip((p.name for p in parameters), stated, strict=False)), only)
     named = _named(parameters, forms, constants)
     fixed = {*CONSTANT_ROLES, *constants}
     useful = {role for form in forms for role in form} | fixed | {"m", "n", "z0", "kl"}
@@ -156,8 +158,9 @@ def _enough(found: Mapping[str, str | None], forms: Sequence[Sequence[str]], fix
     return any(len(data & set(form)) >= max(1, len(form) - 2) for form in forms)
 
 
-def _stated(given: Sequence[str], parameters: Sequence[Parameter], where: str) -> list[str]:
-    known = {name: role for role, name in ROLE_NAMES.items()} | CATALOGUE_ROLES | {role: role for role in VIEWS}
+def _stated(given: Sequence[str], parameters: Sequence[Parameter], where: str, own: set[str]) -> list[str]:
+    known = {role: role for role in own} | {name: role for role, name in ROLE_NAMES.items()} | CATALOGUE_ROLES
+    known |= {role: role for role in VIEWS}
     for name in given:
         if name not in known:
             raise InputError(f"--inputs: no input {name!r}", fix=suggest(name, set(known)))
