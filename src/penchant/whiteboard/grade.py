@@ -208,7 +208,7 @@ def _read_as(bench: Bench) -> str:
 def _or_means(bench: Bench, finding: Finding, parameters: Sequence[Parameter]) -> Finding:
     """Log-probs without lengths beside them may be means already, as TRL passes them: how to say so."""
     roles = bench.binding.roles
-    if finding.code != "length-normalisation-missing" or bench.binding.has("m"):
+    if finding.code != "length-normalisation-missing" or {"m", "a", "rw"} & set(roles.values()):
         return finding
     known = itertools.takewhile(lambda p: p.name in roles, parameters)
     stated = [_MEANS.get(roles[p.name], roles[p.name]) for p in known]
