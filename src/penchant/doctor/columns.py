@@ -65,15 +65,17 @@ class Columns:
         self._line.append(int(source[len(name) :] or _NO_LINE))
 
     def _add_prompt(self, row: Example) -> None:
-        bare = _bare(row.turns[0] if len(row.turns) == 1 else " ".join(row.turns))
-        asked = last = _open_ended(bare)
-        self.prompt.append(hash((asked, bare[len(asked) :])))
+        bare = [_bare(turn) for turn in row.turns]
+        whole = bare[0] if len(bare) == 1 else b"".join(bare)
+        asked = last = _open_ended(whole)
+        self.prompt.append(hash((asked, whole[len(asked) :])))
         system = NO_SYSTEM
-        if len(row.turns) > 1:
-            last = _open_ended(_bare(row.turns[-1]))
+        if len(bare) > 1:
+            last = _open_ended(bare[-1])
             if "system" in row.roles:
-                asked = _open_ended(_bare(row.said(of_system=False)))
-                system = _short_hash(_bare(row.said(of_system=True)))
+                by = [(role == "system", turn) for role, turn in zip(row.roles, bare, strict=True)]
+                asked = _open_ended(b"".join(turn for of_system, turn in by if not of_system))
+                system = _short_hash(b"".join(turn for of_system, turn in by if of_system))
         self.asked.append(hash(asked))
         self.system.append(system)
         self.last.append(_short_hash(last))

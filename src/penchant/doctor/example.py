@@ -60,11 +60,6 @@ class Example(NamedTuple):
         names = _SIDES if paired else _ONE
         return cls(turns, roles, names, answers, label, tie, gap, "\n\n".join((*turns, *answers)), paired)
 
-    def said(self, *, of_system: bool) -> str:
-        """The prompt's system turns together, or all others."""
-        turns = zip(self.turns, self.roles, strict=True)
-        return " ".join(turn for turn, role in turns if (role == "system") == of_system)
-
     def texts(self) -> Iterator[tuple[str, str]]:
         """Every text after its name; those of the prompt are all called ``"prompt"``."""
         yield from zip(self.names, self.answers, strict=True)
