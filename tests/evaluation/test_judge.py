@@ -88,6 +88,17 @@ def test_ratings_are_read_as_pairs_of_the_best_and_the_worst(here):
     assert [(len(row.chosen) > len(row.rejected)) for row in read.rows] == [True] * 4
 
 
+@pytest.mark.parametrize("output", ["answers.jsonl", "data.jsonl", "noise.jsonl", "other.jsonl"])
+def test_a_file_that_is_not_the_judge_s_own_is_not_written_over(here, output):
+    write_jsonl(here / "data.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "b"}])
+    (here / "noise.jsonl").write_text("not JSON\n")
+    judged(here, "rules.py:shorter", output="other.jsonl")
+    before = (here / output).read_bytes()
+    with pytest.raises(InputError, match=r"one of the files of answers|not by this judge"):
+        judged(here, "rules.py:rate", output=output)
+    assert (here / output).read_bytes() == before
+
+
 def test_a_changed_rule_is_another_judge(here):
     judged(here, "rules.py:rate")
     (here / "rules.py").write_text(RULES.replace("return len(answer)", "return -len(answer)"))
@@ -220,7 +231,7 @@ def test_a_prompt_of_100_kb_reaches_rule_and_command(here):
     write_jsonl(here / "long.jsonl", [{"prompt": "why \u00e9 " * 20_000, "completion": "x" * 100_000}])
     assert judged(here, "rules.py:rate", answers="long.jsonl")[1][0]["scores"] == [100_000]
     command(here, "print(len(row['prompt']))")
-    assert judged(here, COMMAND, mode="rate", answers="long.jsonl")[1][0]["scores"] == [120_000]
+    assert judged(here, COMMAND, mode="rate", answers="long.jsonl", output="command.jsonl")[1][0]["scores"] == [120_000]
 
 
 def test_a_killed_run_has_paid_for_what_it_was_told(here):

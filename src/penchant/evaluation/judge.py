@@ -78,9 +78,10 @@ def judge_files(
         on_reply: Told of the progress.
 
     Raises:
-        InputError: if a file is wrong, there is nothing to compare, or the judge is beyond hope.
+        InputError: if a file is wrong, there is nothing to compare, the judge is beyond hope, or the output is a file
+            that this judge did not write.
     """
-    _check_output(output)
+    _check_output(output, paths, judge)
     answered = list(read_answers(paths).values())
     distinct = [(one, list(dict.fromkeys(one.answers))) for one in answered]
     count = sum(len(answers) for _, answers in distinct)
@@ -142,13 +143,29 @@ def longer_wins(found: Sequence[Match]) -> Share | None:
     return ByPrompt(clusters(known)).share(np.array(longer, dtype=float))
 
 
-def _check_output(output: Path) -> None:
+def _check_output(output: Path, paths: Sequence[str | Path], judge: Judge) -> None:
+    """See before a question is asked that the output can be written, and takes nothing away but this judge's own."""
     if output.suffix != ".jsonl":
         raise InputError("the output is JSON Lines", where=str(output), fix="Give --output a name that ends in .jsonl")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot be used as output: {error.strerror}", where=str(output)) from error
+    if any(output.resolve() == Path(path).resolve() for path in paths):
+        raise InputError("the output is one of the files of answers", where=str(output), fix="Give another --output")
+    if output.exists() and _judge_of(output) not in (judge.name, ""):
+        raise InputError("the file is there, and not by this judge", where=str(output), fix="Give another --output")
+
+
+def _judge_of(path: Path) -> str | None:
+    """Who judged a file's first row; empty for an empty file, nothing where no judge wrote it."""
+    with path.open("rb") as file:
+        first = file.readline()
+    try:
+        row = json.loads(first) if first.strip() else {"judge": ""}
+    except ValueError:
+        return None
+    return row.get("judge") if isinstance(row, dict) else None
 
 
 def _write_faults(output: Path, verdicts: Verdicts) -> Path | None:
