@@ -155,18 +155,20 @@ def test_a_configuration_object(tmp_path):
     assert (config.full_constants["beta"], config.max_steps, config.method) == (0.3, 7, "dpo")
 
 
-def test_a_yaml_file_trains_on_the_command_line(tiny_model_folder, pairs_file, tmp_path, capsys):
+@pytest.mark.parametrize("beside", [[], ["--batch-size", "4"]], ids=["alone", "with-a-batch-size"])
+def test_a_yaml_file_trains_on_the_command_line(beside, tiny_model_folder, pairs_file, tmp_path, capsys):
     from penchant.cli import main
 
     settings = {"model_name_or_path": str(tiny_model_folder), "dataset_name": str(pairs_file), "max_steps": 2}
     settings |= {"loss_type": "hinge", "use_cpu": True, "use_peft": True, "warmup_ratio": 0.1, "report_to": "none"}
     (tmp_path / "trl.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(SystemExit, match="0"):
-        main(["train", "--from-trl", str(tmp_path / "trl.yaml"), "--output-dir", str(tmp_path / "run")])
+        main(["train", "--from-trl", str(tmp_path / "trl.yaml"), "--output-dir", str(tmp_path / "run"), *beside])
     out = capsys.readouterr().out
     assert "from TRL   read as TRL's DPOConfig" in out
     assert "method     hinge" in out
     assert "left out in the settings, and as TRL has them: learning_rate=1e-06" in out
+    assert f", {beside[1] if beside else 8} per optimiser step" in out
     assert (tmp_path / "run" / "adapter_model.safetensors").exists()
 
 

@@ -111,7 +111,11 @@ def train(
     extra = {name.replace("-", "_"): parse_value(value) for name, value in options.items()}
     merged: dict[str, Any] = (read_config(config) if config else {}) | given | extra
     if from_trl:
-        merged = _translated(from_trl, merged.get("method")) | merged
+        translated = _translated(from_trl, merged.get("method"))
+        if "batch_size" in merged:
+            for name in ("per_device_train_batch_size", "gradient_accumulation_steps"):
+                translated.pop(name, None)  # the same thing in TRL's words
+        merged = translated | merged
     for required in ("model", "data"):
         if not merged.get(required):
             raise InputError(f"--{required} is missing", fix=f"Give --{required}, or a --config file that holds it")
