@@ -329,6 +329,17 @@ def test_attention_is_the_models_own_outside_the_engine():
     assert model.config._attn_implementation == before
 
 
+def test_an_adapter_s_dropout_is_no_difference_between_engines():
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(target_modules="all-linear", lora_dropout=0.5, task_type="CAUSAL_LM")
+    model = get_peft_model(tiny("llama", {}), config).train()
+    before = torch.get_rng_state()
+    assert choose_engine(model, 0).packed
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(module.training for module in model.modules())
+
+
 def test_attention_dropout_is_refused():
     engine = choose_engine(tiny("llama", {"attention_dropout": 0.5}), 0)
     assert not engine.packed

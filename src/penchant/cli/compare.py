@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from penchant.evaluation.statistics import Estimate, Share
 
 _FILES = (".jsonl", ".ndjson", ".json", ".parquet")
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx")
 _SHOWN = 600
 _DRAWING: Mapping[str, Any] = MappingProxyType(
     {"samples": 1, "max_new_tokens": 256, "temperature": 0.7, "seed": 0, "batch_size": 32}
@@ -72,6 +73,8 @@ def compare(
 
     if first == second:
         raise InputError("both sides are the same", got=first, fix="Give two files or models")
+    if output.exists() and not output.is_dir():
+        raise InputError("the output is a folder, and a file is there", where=str(output), fix="Give another --output")
     models = [name for name in (first, second) if not _is_file(name)]
     judge, cache = options.open(samples=bool(models))
     given = {"samples": samples, "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
@@ -128,7 +131,12 @@ def _answers(
 
 
 def _is_file(name: str) -> bool:
-    return Path(name).suffix.lower() in _FILES
+    """Whether this side is a file of answers, and not a model."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _TABLES:
+        fix = f"Give a file that ends in {', '.join(_FILES)}, or a model"
+        raise InputError(f"answers are not read from {suffix} files", where=name, fix=fix)
+    return suffix in _FILES
 
 
 def _sampled(name: str) -> Any:

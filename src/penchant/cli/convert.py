@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from penchant.cli.idle import refuse_idle
 from penchant.errors import InputError
 
 
@@ -52,6 +53,10 @@ def convert(
     *data, last = paths or ("",)
     if not data:
         raise InputError("two names are wanted, of what is read and of what is written", got=" ".join(paths))
+    if to != "unpaired":
+        refuse_idle({"--threshold": threshold}, "is given without --to unpaired", "Leave it out")
+    if to in ("unpaired", "ratings", "ranking"):
+        refuse_idle({"--margin": margin or None}, f"is of pairs, and --to {to} writes none", "Leave it out")
     out = Path(last)
     check_writable(out, "OUT")
     how = Conversion(to, Pairing(pairs, margin), ties, strength, threshold, turns)

@@ -139,6 +139,8 @@ def judge(
     from penchant.evaluation.judge import judge_files
 
     who, cache = options.open()
+    if keep_ties and not who.compares:
+        raise InputError("--keep-ties is of pairs, and this judge rates", got=options.judge, fix="Leave it out")
     result = judge_files(
         who,
         answers,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from penchant.cli.idle import refuse_idle
 from penchant.cli.train import require_models
 
 
@@ -34,6 +35,8 @@ def merge(
     private
         Make that repository a private one.
     """
+    if not push_to_hub:
+        refuse_idle({"--private": private or None}, "is given without --push-to-hub")
     require_models()
     from penchant.training import hub
     from penchant.training import merge as merging

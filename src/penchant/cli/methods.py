@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from penchant.cli.idle import refuse_idle
 
 if TYPE_CHECKING:
     from penchant.objectives import Method, Paper
 
 
 def methods(
-    name: str | None = None, /, *, needs: list[str] | None = None, reference: bool | None = None, json: bool = False
+    name: str | None = None,
+    /,
+    *,
+    needs: Annotated[list[str] | None, Parameter(negative="")] = None,
+    reference: bool | None = None,
+    json: bool = False,
 ) -> None:
     """List the methods and what each needs, or show one in full.
 
@@ -31,6 +40,8 @@ def methods(
 
     from penchant.objectives import get_method
 
+    if name is not None:
+        refuse_idle({"--needs": needs, "--reference": reference}, "is given with a method's name", "Give one of them")
     found = [get_method(name)] if name is not None else list(select(needs or [], reference))
     if json:
         print(as_json(found))

@@ -31,11 +31,14 @@ def practice(
     interview
         Pick an exercise at random and start the clock: so many minutes to solve it.
     """
+    from penchant.cli.idle import refuse_idle
     from penchant.errors import InputError
     from penchant.whiteboard import practice as room
 
     if interview is not None and not 0 < interview < 1000:
         raise InputError("--interview takes minutes, above 0", got=str(interview))
+    if interview is not None:
+        refuse_idle({exercise or "": exercise}, "is given with --interview, which picks one", "Leave it out")
     fresh = not folder.exists()
     progress = room.start(folder)
     if interview is not None:

@@ -17,7 +17,7 @@ from penchant.data.files import parts_of_file
 from penchant.data.formats import layout_named
 from penchant.data.formats.layout import Layout
 from penchant.data.rows import ReadRow, rows_of_source
-from penchant.data.sources import Paths, Source, sources_of
+from penchant.data.sources import Paths, Source, unweighed
 from penchant.errors import InputError
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def in_parts(paths: Paths, format: str | None, work: Work[T], apart: Callable[[L
     forced = layout_named(format) if format is not None else None
     processes = _processes()
     together: list[Source] = []
-    for source in sources_of(paths):
+    for source in unweighed(paths):
         layout = _layout_of(source, forced) if processes > 1 else None
         if layout is None or source.path is None or not apart(layout):
             together.append(source)

@@ -229,7 +229,8 @@ class _Reader:
                 f"the file holds labelled answers ({layout.title}), and methods that compare two answers, "
                 "such as DPO, IPO and SimPO, need pairs",
                 where=source,
-                fix='Use `--method kto`, or give rows with "chosen" and "rejected"',
+                fix="Take a method of single answers, such as kto (penchant logps: --unpaired), or give rows with "
+                '"chosen" and "rejected"',
             )
         if self._kind == "lists" and layout.gives != "lists":
             what = f"the file holds no lists of rated answers ({layout.title}), and the method needs them"

@@ -10,7 +10,7 @@ from penchant.data.files import Broken
 from penchant.data.formats import layout_named, missing_columns, recognise
 from penchant.data.formats.fields import Row, describe, number, quoted, truth
 from penchant.data.formats.layout import Layout, Record
-from penchant.data.sources import Paths, Source, sources_of
+from penchant.data.sources import Paths, Source, unweighed
 from penchant.data.stated import stated_texts
 from penchant.errors import InputError
 from penchant.records import Numbers, PreferencePair
@@ -60,7 +60,7 @@ def read_rows(paths: Paths, format: str | None = None) -> Iterator[ReadRow]:
         InputError: if a file cannot be opened, holds no rows, or its first row is in no known layout.
     """
     forced = layout_named(format) if format is not None else None
-    for source in sources_of(paths):
+    for source in unweighed(paths):
         yield from rows_of_source(source, forced)
 
 

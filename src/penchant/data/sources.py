@@ -134,6 +134,19 @@ def _hub_rows(name: str, split: str, where: str) -> Located:
         yield f"{where}:row {number}", row
 
 
+def unweighed(paths: Paths) -> Iterator[Source]:
+    """The sources, each of whose rows is looked at once.
+
+    Raises:
+        InputError: as :func:`sources_of`, or if a weight is given.
+    """
+    for source in sources_of(paths):
+        if source.weight != 1:
+            what = "a weight says how often training takes a row, and here each row is read once"
+            raise InputError(what, where=source.name, got=f"@{source.weight:g}", fix="Leave it out")
+        yield source
+
+
 def copies(weight: float, number: int) -> int:
     """How often the row of this number, from 0, is taken, so that the total over any rows is within one of its share.
 

@@ -64,6 +64,8 @@ def write_report(folders: Sequence[Path], output: Path | None = None, comparison
     if output is None and len(folders) > 1:
         raise InputError("several runs need a name for their report", fix="Give --output FILE.html")
     target = output or folders[0] / NAME
+    if target.suffix not in (".html", ".htm"):
+        raise InputError("the report is an HTML file", where=str(target), fix="Give it a name that ends in .html")
     page = render([read_run(folder) for folder in folders], comparisons_of(folders, comparisons))
     try:
         target.write_text(page, encoding="utf-8")

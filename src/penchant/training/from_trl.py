@@ -178,8 +178,6 @@ def _left_out(options: dict[str, Any], notes: list[str]) -> None:
     if left_out:
         told = ", ".join(f"{name}={value}" for name, value in left_out.items())
         notes.append(f"left out in the settings, and as TRL has them: {told}")
-    if "lora_dropout" in left_out:
-        notes.append("with lora_dropout rows are not packed, which is slower (lora_dropout: 0 lets them be)")
     if adapted and "lora_target_modules" not in options:
         why = "TRL leaves the choice to peft, by the kind of model (often q_proj,v_proj); here it is all-linear"
         notes.append(f"lora_target_modules is left out: {why}")

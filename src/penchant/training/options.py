@@ -129,7 +129,7 @@ def make_config(
         return PreferenceConfig(output_dir=str(folder), method=method, **settings)
     except InputError:
         raise
-    except (ValueError, TypeError, ImportError, KeyError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, ImportError, KeyError, AttributeError, OverflowError, OSError) as error:
         cause = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"transformers refuses the settings: {cause}") from error
 

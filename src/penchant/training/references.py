@@ -11,6 +11,7 @@ import torch
 
 from penchant.errors import InputError
 from penchant.logps import AdapterOff, FrozenCopy, OtherAdapter, Reference, SeparateModel, Uniform, choose_engine
+from penchant.logps.choice import adapters_at_rest
 from penchant.logps.engine import Engine
 from penchant.models import DTYPES, load_model, load_tokenizer
 from penchant.training.adapters import FILE, check_one_base, copy_adapter, is_trained, load_beside, without_dropout
@@ -154,14 +155,10 @@ def step_zero_gap(trainer: PreferenceTrainer, rows: list[Any]) -> float:
     compared = reference is not None and not isinstance(reference, Uniform)
     alike = compared and (trainer.args.reference == "initial" or trainer.args.reference.startswith("store:"))
     trainer.model.train()
-    for name, module in trainer.model.named_modules():
-        if ".lora_dropout" in name:
-            module.eval()  # an adapter's own dropout is no difference between two models
     parts, recorder = trainer._cut(rows), trainer.recorder
-    with trainer._engaged():
+    with adapters_at_rest(trainer.model), trainer._engaged():
         gap = _most(recorder.gap(trainer.model, part) for part in parts) if compared else 0.0
         own = 0.0 if alike else _most(recorder.unrest(trainer.model, part) for part in parts)
-    trainer.model.train()
     if alike and not gap <= AGREEMENT:
         raise InputError(
             "policy and reference disagree before the first step, so margins would not start at 0",

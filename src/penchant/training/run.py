@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
@@ -329,6 +330,8 @@ def _trainer(
             callbacks=list(callbacks),
         )
         trainer.create_optimizer()
+        trainer.create_scheduler(100, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0))
+        trainer.lr_scheduler = None  # it was made to see that it can be
         if not len(trainer.get_train_dataloader()):
             raise InputError("there are fewer rows than one batch, and dataloader_drop_last drops what is left")
     except InputError:

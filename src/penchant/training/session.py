@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_utils import IntervalStrategy
 
+from penchant.errors import InputError
 from penchant.evaluation.statistics import wilson_of_sum
 from penchant.training.checkpoints import checkpoints, disk_errors, remove_after
 from penchant.training.stopping import EXIT, SaveOnTerm
@@ -20,7 +21,7 @@ def train_from(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None
     """Train, and evaluate at the end if the last step was not evaluated.
 
     Raises:
-        InputError: if the disk is full.
+        InputError: if the disk is full, or the best model is to be known by a metric that there is not.
         SystemExit: with 143, after SIGTERM.
     """
     term = SaveOnTerm(trainer.accelerator)
@@ -29,6 +30,11 @@ def train_from(trainer: PreferenceTrainer, folder: Path, checkpoint: Path | None
     try:
         with disk_errors(folder):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except KeyError as error:
+        if "metric_for_best_model" not in str(error):
+            raise
+        what = f"transformers refuses the settings: {error.args[0]}"
+        raise InputError(what, where="metric_for_best_model") from error
     except KeyboardInterrupt:
         say(f"\nstopped at step {trainer.state.global_step}; {_then(folder)}")
         raise

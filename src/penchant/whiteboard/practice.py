@@ -185,12 +185,20 @@ def exercise(name: str) -> Exercise:
 
 
 def start(folder: Path) -> Progress:
-    """Lay out the files that are not there yet; what is there is left alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for found in EXERCISES:
-        path = folder / f"{found.name}.py"
-        if not path.exists():
-            path.write_text(found.blank(), encoding="utf-8")
+    """Lay out the files that are not there yet; what is there is left alone.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for found in EXERCISES:
+            path = folder / f"{found.name}.py"
+            if not path.exists():
+                path.write_text(found.blank(), encoding="utf-8")
+    except OSError as error:
+        what = f"the exercises cannot be laid out there: {error.strerror}"
+        raise InputError(what, where=str(folder), fix="Give a folder: --folder NAME") from error
     return Progress.read(folder)
 
 

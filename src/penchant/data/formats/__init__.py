@@ -74,7 +74,8 @@ def layout_named(name: str) -> Layout:
     for layout in LAYOUTS:
         if layout.name == name:
             return layout
-    raise InputError(f"no format {describe(name)}", fix=suggest(name, [layout.name for layout in LAYOUTS]))
+    fix = suggest(name, [layout.name for layout in LAYOUTS], "docs/data.md has them all")
+    raise InputError(f"no format {describe(name)}", fix=fix)
 
 
 def recognise(row: Row, source: str) -> Layout:
