@@ -84,7 +84,9 @@ def test_a_list_counts_as_its_pairs_of_answers_with_different_ratings(tmp_path):
     folder = write_run(tmp_path / "mine", of_facts=facts(unit="lists"), of_rows=lists, tokens=shown)
     page = page_of(folder)
     words = " ".join("".join(page.text).split())
-    assert "The better rated answer has the higher reward in 80.0 % of 5 pairs of answers from 2 held-out lists" in words
+    assert (
+        "The better rated answer has the higher reward in 80.0 % of 5 pairs of answers from 2 held-out lists" in words
+    )
     assert "Best rated on top50.0 %" in words
     assert "rated 3 reward 0.1" in words and ", margin" not in words
     found = pair_numbers(read_run(folder))
