@@ -171,7 +171,7 @@ def test_a_forced_format_that_does_not_match(write, fault):
 def test_labelled_answers_where_pairs_are_wanted(write, fault):
     error = fault(write([MESSAGES]))
     assert error.where == "data.jsonl:1"
-    for word in ("the file holds labelled answers", "DPO", "need pairs", "`--method kto`", '"rejected"'):
+    for word in ("the file holds labelled answers", "DPO", "need pairs", "such as kto", '"rejected"'):
         assert word in str(error)
 
 
