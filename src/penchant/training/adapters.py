@@ -109,6 +109,8 @@ def add_adapter(model: Any, config: PreferenceConfig) -> Any:
     warnings.filterwarnings(
         "ignore", message=r"The following (rank|alpha)_pattern keys did not match", category=RuntimeWarning
     )
+    # and on saving it looks for the base's config, which a GGUF file has not, to see whether the vocabulary grew
+    warnings.filterwarnings("ignore", message="Could not find a config file in", category=UserWarning)
     try:
         return get_peft_model(model, lora)
     except ValueError as error:
