@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from penchant.errors import InputError
-from penchant.records import TokenRow
+from penchant.records import TokenAnswer, TokenRow
 
 
 def check_fits(model: Any, tokenizer: Any, rows: Iterable[TokenRow]) -> None:
@@ -22,7 +22,7 @@ def check_fits(model: Any, tokenizer: Any, rows: Iterable[TokenRow]) -> None:
     if len(tokenizer) <= known and most is None:
         return
     for row in rows:
-        answers = row.answers
+        answers = [*row.answers, *([row.mismatched_ids] if isinstance(row, TokenAnswer) and row.mismatched_ids else [])]
         length = len(row.prompt_ids) + max(map(len, answers))
         if most is not None and length > most:
             fix = f"Give --max-length {most}"
