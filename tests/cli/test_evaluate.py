@@ -300,3 +300,11 @@ def test_rewards_per_token_of_a_table_need_lengths(capsys, tmp_path):
     assert code == 2 and "divides by their lengths itself" in err
     code, _, err = run(capsys, "score", str(bare), "--length-normalize")
     assert code == 2 and "needs chosen_lengths, rejected_lengths" in err
+
+
+@pytest.mark.parametrize("option", [["--dtype", "float64"], ["--no-kl"]])
+def test_what_a_store_settles_already_is_refused(tmp_path, capsys, option):
+    arguments = ["evaluate", "--store", str(tmp_path), "--model", "a", "--data", "b.jsonl", *option]
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "and --store are both given" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from penchant.cli.idle import refuse_idle
 from penchant.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ def _of_models(sources: dict[str, Any], given: dict[str, Any], settings: dict[st
     from penchant.evaluation.checkpoints import EvaluateSettings, evaluate_models
     from penchant.evaluation.from_store import evaluate_stored
 
+    if store:
+        known = {"--dtype": settings.get("dtype"), "--kl": settings.get("kl")}
+        refuse_idle(known, "and --store are both given", "A store holds sums of log-probs, computed already")
     given |= {"reference": reference, "settings": EvaluateSettings(**settings)}
     return evaluate_stored(model, data, store, **given) if store else evaluate_models(model, data, **given)
 
