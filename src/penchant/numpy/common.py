@@ -13,6 +13,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Values: TypeAlias = npt.ArrayLike
 Result: TypeAlias = float | Array
 
+TOP = 1024 * np.log(2.0) - 16  # nats, beyond which an exponential of f_dpo and alphapo goes on straight
+
 
 class PairGrad(NamedTuple):
     """Derivatives of each pair's loss by the chosen and the rejected answer's input."""
@@ -148,6 +150,20 @@ def bernoulli_kl(z: Array, target: Array) -> Array:
     with np.errstate(all="ignore"):
         chosen = np.asarray(sigmoid(z)) * (softplus(-target) - softplus(-z))
         return chosen + np.asarray(sigmoid(-z)) * (softplus(target) - softplus(z))
+
+
+def bent_gap(w: Array, lo: Array, bend: float) -> Array:
+    """(e^(-bend lo) - e^(-bend w)) / bend, w - lo at 0: by the steeper end and the distance, so that nothing cancels."""
+    apart, steep = np.abs(w - lo), abs(bend)
+    height = apart if bend == 0 else -np.expm1(-steep * apart) / steep
+    gap: Array = np.sign(w - lo) * height * straightened_exp(np.maximum(-bend * w, -bend * lo))
+    return gap
+
+
+def straightened_exp(x: Array) -> Array:
+    """e^x, going on straight from TOP."""
+    held: Array = np.exp(np.minimum(x, TOP)) * (1 + np.maximum(x - TOP, 0.0))
+    return held
 
 
 def reduce(where: str, losses: Result, reduction: str) -> Result:

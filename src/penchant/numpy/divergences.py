@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from penchant.numpy.common import (
+    TOP,
     Array,
     PairGrad,
     Result,
     Values,
     batch,
+    bent_gap,
     number,
     plain,
     reduce,
     sigmoid,
     softplus,
+    straightened_exp,
 )
 
 _FAR = 80.0  # nats, beyond which chi_po's exponential of a log-ratio is held
-_TOP = 1024 * np.log(2.0) - 16  # nats, beyond which f_dpo's goes on straight
 
 
 def f_dpo_loss(
@@ -62,8 +64,8 @@ def f_dpo_grad(
     z = _f_dpo_z("f_dpo_grad", w, lo, beta, alpha)
     steepest = np.maximum(-alpha * w, -alpha * lo)
     shrunk = np.exp(-np.abs(alpha) * np.abs(w - lo))
-    lesser = _straightened_exp(steepest) * shrunk
-    greater = lesser + (1 - shrunk) * np.exp(np.minimum(steepest, _TOP))
+    lesser = straightened_exp(steepest) * shrunk
+    greater = lesser + (1 - shrunk) * np.exp(np.minimum(steepest, TOP))
     first = (w >= lo) == (alpha >= 0)
     slope = float(beta) * sigmoid(-z)
     return PairGrad(plain(-slope * np.where(first, lesser, greater)), plain(slope * np.where(first, greater, lesser)))
@@ -156,15 +158,7 @@ def chi_po_grad(
 
 def _f_dpo_z(where: str, w: Array, lo: Array, beta: float, alpha: float) -> Array:
     scale, bend = number(where, "beta", beta, "above 0"), number(where, "alpha", alpha, "")
-    apart, steep = np.abs(w - lo), abs(bend)
-    height = apart if bend == 0 else -np.expm1(-steep * apart) / steep
-    z: Array = scale * np.sign(w - lo) * height * _straightened_exp(np.maximum(-bend * w, -bend * lo))
-    return z
-
-
-def _straightened_exp(x: Array) -> Array:
-    held: Array = np.exp(np.minimum(x, _TOP)) * (1 + np.maximum(x - _TOP, 0.0))
-    return held
+    return scale * bent_gap(w, lo, bend)
 
 
 def _chi_po(

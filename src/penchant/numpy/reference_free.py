@@ -10,6 +10,7 @@ from penchant.numpy.common import (
     Result,
     Values,
     batch,
+    bent_gap,
     check_lengths,
     means,
     number,
@@ -301,8 +302,7 @@ def _alphapo(
     chosen, rejected, long_w, long_lo = means(where, w, lo, m, n)
     scale, bend = number(where, "beta", beta, "above 0"), number(where, "alpha", alpha, "")
     with np.errstate(all="ignore"):
-        first, second = ((x if bend == 0 else -np.expm1(-bend * x) / bend) for x in (chosen, rejected))
-        z = scale * (first - second) - number(where, "gamma", gamma, "")
+        z = scale * bent_gap(chosen, rejected, bend) - number(where, "gamma", gamma, "")
     return scale, chosen, rejected, long_w, long_lo, z
 
 
