@@ -153,7 +153,7 @@ def bernoulli_kl(z: Array, target: Array) -> Array:
 
 
 def bent_gap(w: Array, lo: Array, bend: float) -> Array:
-    """(e^(-bend lo) - e^(-bend w)) / bend, w - lo at 0: by the steeper end and the distance, so that nothing cancels."""
+    """(e^(-bend lo) - e^(-bend w)) / bend, w - lo at 0; by the steeper end and the distance: nothing cancels."""
     apart, steep = np.abs(w - lo), abs(bend)
     height = apart if bend == 0 else -np.expm1(-steep * apart) / steep
     gap: Array = np.sign(w - lo) * height * straightened_exp(np.maximum(-bend * w, -bend * lo))
