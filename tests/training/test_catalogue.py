@@ -97,6 +97,7 @@ def step(trainer, name, rows, **settings):
     before = {option: getattr(trainer.args, option) for option in settings}
     for option, value in settings.items():
         setattr(trainer.args, option, value)
+    trainer.estimates_z_ref = trainer.args.estimates_z_ref
     trainer.model.zero_grad()
     loss = trainer.training_step(trainer.model, {"rows": rows})
     metrics = trainer.meter.take(trainer.accelerator)
