@@ -85,10 +85,32 @@ def _not_a_difference_of_logs() -> Iterator[Fault]:
     )
 
 
+_IPO_TARGET = (
+    ("the target is 1/β where 1/(2β) belongs", {"target": "1 / beta"}),
+    ("the target is β/2 where 1/(2β) belongs", {"target": "beta / 2"}),
+    ("the target is 1/2 where 1/(2β) belongs", {"target": "0.5"}),
+    ("the target is 2β where 1/(2β) belongs", {"target": "2 * beta"}),
+    ("the target is missing", {"target": "0"}),
+    ("the target 1/(2β) is added where it is subtracted", {"target": "-1 / (2 * beta)"}),
+    ("the difference is scaled by β and the target is not", {"gap": "beta * delta - target"}),
+)
+_IPO_SIGMOID = (
+    "-log_sigmoid(gap)",
+    "-log_sigmoid(beta * gap)",
+    "sigmoid(-gap)",
+    "sigmoid(gap)",
+    "(sigmoid(delta) - 0.5) ** 2",
+    "(sigmoid(beta * delta) - 0.5) ** 2",
+    "(sigmoid(delta) - target) ** 2",
+    "(sigmoid(beta * delta) - target) ** 2",
+    "sigmoid(gap) ** 2",
+    "log_sigmoid(gap) ** 2",
+    "-log_sigmoid(gap ** 2)",
+)
+
+
 def _ipo() -> Iterator[Fault]:
     yield from mixed_log_probs()
-    target = "At what difference is the loss 0? It is 5 nats at beta = 0.1."
-    fix = "The target is 1 / (2β)."
     yield Fault(
         "ipo-beta-squared",
         "the loss is β² times IPO's: (βΔ - 1/2)², with the same minimiser and a gradient β² times as large",
@@ -96,54 +118,18 @@ def _ipo() -> Iterator[Fault]:
         "(Δ - 1/(2β))² with the difference unscaled, or divide by β².",
         {"gap": "beta * delta - 0.5"},
     )
-    yield Fault("ipo-target", "the target is 1/β where 1/(2β) belongs", target, fix, {"target": "1 / beta"})
-    yield Fault("ipo-target", "the target is β/2 where 1/(2β) belongs", target, fix, {"target": "beta / 2"})
-    yield Fault("ipo-target", "the target is 1/2 where 1/(2β) belongs", target, fix, {"target": "0.5"})
-    yield Fault("ipo-target", "the target is 2β where 1/(2β) belongs", target, fix, {"target": "2 * beta"})
-    yield Fault("ipo-target", "the target is missing", target, fix, {"target": "0"})
-    yield Fault(
-        "ipo-target", "the target 1/(2β) is added where it is subtracted", target, fix, {"target": "-1 / (2 * beta)"}
-    )
-    yield Fault(
-        "ipo-target",
-        "the difference is scaled by β and the target is not",
-        target,
-        fix,
-        {"gap": "beta * delta - target"},
-    )
-    square = "What is the loss at a gap of -2, of 2, of 3?"
-    yield Fault("square-missing", "the square is missing", square, "Square the gap.", {"loss": "gap"})
-    yield Fault(
-        "square-missing",
-        "there is an absolute value where the square belongs",
-        square,
-        "Square the gap.",
-        {"loss": "abs(gap)"},
-    )
-    yield Fault(
-        "minus-missing",
-        "there is a minus sign too many",
-        "Is the loss ever negative?",
-        "Square the gap and keep its sign.",
-        {"loss": "-(gap ** 2)"},
-    )
-    logistic = "IPO has no sigmoid: which function of the gap is it?"
-    for expression in (
-        "-log_sigmoid(gap)",
-        "-log_sigmoid(beta * gap)",
-        "sigmoid(-gap)",
-        "sigmoid(gap)",
-        "(sigmoid(delta) - 0.5) ** 2",
-        "(sigmoid(beta * delta) - 0.5) ** 2",
-        "(sigmoid(delta) - target) ** 2",
-        "(sigmoid(beta * delta) - target) ** 2",
-        "sigmoid(gap) ** 2",
-        "log_sigmoid(gap) ** 2",
-        "-log_sigmoid(gap ** 2)",
-    ):
-        yield Fault(
-            "ipo-sigmoid", "there is a sigmoid where IPO has a square", logistic, "(Δ - 1/(2β))².", {"loss": expression}
-        )
+    target = "At what difference is the loss 0? It is 5 nats at beta = 0.1."
+    for sentence, change in _IPO_TARGET:
+        yield Fault("ipo-target", sentence, target, "The target is 1 / (2β).", change)
+    square, fix = "What is the loss at a gap of -2, of 2, of 3?", "Square the gap."
+    yield Fault("square-missing", "the square is missing", square, fix, {"loss": "gap"})
+    absolute = "there is an absolute value where the square belongs"
+    yield Fault("square-missing", absolute, square, fix, {"loss": "abs(gap)"})
+    negative, keep = "Is the loss ever negative?", "Square the gap and keep its sign."
+    yield Fault("minus-missing", "there is a minus sign too many", negative, keep, {"loss": "-(gap ** 2)"})
+    logistic, what = "IPO has no sigmoid: which function of the gap is it?", "there is a sigmoid where IPO has a square"
+    for expression in _IPO_SIGMOID:
+        yield Fault("ipo-sigmoid", what, logistic, "(Δ - 1/(2β))².", {"loss": expression})
     yield replace(
         MEAN_FOR_SUM,
         code="ipo-per-token",
